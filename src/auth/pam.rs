@@ -1,0 +1,1 @@
+//! Authenticator over PAM.

@@ -1,0 +1,1 @@
+//! Authenticator over a file: development, tests, virtual users.

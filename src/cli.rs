@@ -1,0 +1,1 @@
+//! Options and modes; usage text.

@@ -1,0 +1,121 @@
+//! Base64 (RFC 4648 section 4): strict for SASL, forgiving and streamed for mail.
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// The value of one letter of the alphabet.
+pub(super) fn value(letter: u8) -> Option<u8> {
+    match letter {
+        b'A'..=b'Z' => Some(letter - b'A'),
+        b'a'..=b'z' => Some(letter - b'a' + 26),
+        b'0'..=b'9' => Some(letter - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    }
+}
+
+/// With padding, without line ends.
+pub fn encode(octets: &[u8]) -> String {
+    let mut out = String::with_capacity(octets.len().div_ceil(3) * 4);
+    for chunk in octets.chunks(3) {
+        let n = (u32::from(chunk[0]) << 16)
+            | (u32::from(chunk.get(1).copied().unwrap_or(0)) << 8)
+            | u32::from(chunk.get(2).copied().unwrap_or(0));
+        for i in 0..4 {
+            if i <= chunk.len() {
+                out.push(char::from(ALPHABET[(n >> (18 - 6 * i)) as usize & 63]));
+            } else {
+                out.push('=');
+            }
+        }
+    }
+    out
+}
+
+/// The octets, or `None` unless the text is base64 to the letter: whole groups, right padding, no spare bits, nothing else.
+pub fn decode_strict(text: &[u8]) -> Option<Vec<u8>> {
+    if text.len() % 4 != 0 {
+        return None;
+    }
+    let padding = text.iter().rev().take(2).take_while(|&&b| b == b'=').count();
+    let letters = &text[..text.len() - padding];
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    for group in letters.chunks(4) {
+        let mut n = 0u32;
+        for &letter in group {
+            n = (n << 6) | u32::from(value(letter)?);
+        }
+        n <<= 6 * (4 - group.len());
+        let keep = match group.len() {
+            4 => 3,
+            3 => 2,
+            2 => 1,
+            _ => return None,
+        };
+        if n & (0xff_ffff >> (8 * keep)) != 0 && keep < 3 {
+            return None;
+        }
+        out.extend_from_slice(&n.to_be_bytes()[1..1 + keep]);
+    }
+    Some(out)
+}
+
+/// Decodes mail: skips what is not of the alphabet, stops at padding, forgives a missing end. Takes input in pieces.
+#[derive(Default)]
+pub struct Decoder {
+    bits: u32,
+    count: u32,
+}
+
+impl Decoder {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Decodes a further piece, appending to `out`.
+    pub fn push(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+        for &letter in piece {
+            if letter == b'=' {
+                // The end of a group, and in concatenated base64 not of all.
+                (self.bits, self.count) = (0, 0);
+                continue;
+            }
+            let Some(v) = value(letter) else { continue };
+            self.bits = (self.bits << 6) | u32::from(v);
+            self.count += 6;
+            if self.count >= 8 {
+                self.count -= 8;
+                out.push((self.bits >> self.count) as u8);
+                self.bits &= (1 << self.count) - 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strict_takes_what_encode_makes_and_nothing_loose() {
+        for (plain, text) in [(&b""[..], ""), (b"f", "Zg=="), (b"fo", "Zm8="), (b"foo", "Zm9v"), (b"foob", "Zm9vYg==")]
+        {
+            assert_eq!(encode(plain), text);
+            assert_eq!(decode_strict(text.as_bytes()).as_deref(), Some(plain));
+        }
+        for bad in ["Zg", "Zg=", "Z===", "====", "Zh==", "Zm9=", "Zm9v\n", "Zg==Zg==", "Zm9v!", "="] {
+            assert_eq!(decode_strict(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_decoder_forgives_and_takes_any_pieces() {
+        let text = b"Zm9v\r\nYm Fy!Zg==Zm8";
+        let mut whole = Vec::new();
+        Decoder::new().push(text, &mut whole);
+        assert_eq!(whole, b"foobarffo");
+        let (mut decoder, mut pieces) = (Decoder::new(), Vec::new());
+        text.chunks(1).for_each(|c| decoder.push(c, &mut pieces));
+        assert_eq!(pieces, whole);
+    }
+}

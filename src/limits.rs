@@ -1,0 +1,93 @@
+//! Every number that bounds a client. Sizes are octets unless they say otherwise.
+
+use std::time::Duration;
+
+/// A command line before login, its literals included.
+pub const LINE_BEFORE_LOGIN: usize = 8 * 1024;
+/// A command line after login without its literals. Clients send sets of thousands of UIDs in one line.
+pub const LINE: usize = 64 * 1024;
+/// A literal before login: only LOGIN has use for one.
+pub const LITERAL_BEFORE_LOGIN: u64 = 4 * 1024;
+/// A literal after login, APPEND's message left out.
+pub const LITERAL: u64 = 64 * 1024;
+/// All literals of one command together, APPEND's messages left out.
+pub const LITERALS_OF_COMMAND: u64 = 1024 * 1024;
+/// How many literals one command may have. With more, framing would cost more than the command.
+pub const LITERAL_COUNT: usize = 1000;
+/// A message given to APPEND; advertised as APPENDLIMIT.
+pub const APPEND: u64 = 50 * 1024 * 1024;
+/// Messages in one MULTIAPPEND.
+pub const APPEND_MESSAGES: usize = 10_000;
+/// How deep parentheses and search keys (NOT, OR) may nest.
+pub const NESTING: usize = 32;
+/// Parenthesised lists in one command.
+pub const LISTS: usize = 4096;
+/// Search keys in one SEARCH.
+pub const SEARCH_KEYS: usize = 4096;
+/// Field name and value pairs in ID (RFC 2971 section 3.3).
+pub const ID_PAIRS: usize = 30;
+/// A value in ID (RFC 2971 section 3.3).
+pub const ID_VALUE: usize = 1024;
+/// A SASL response, decoded or not.
+pub const SASL: usize = 8 * 1024;
+/// A user name.
+pub const USER: usize = 255;
+/// A password. PAM's own limit (PAM_MAX_RESP_SIZE) is 512.
+pub const PASSWORD: usize = 511;
+
+/// A mailbox name in UTF-8.
+pub const MAILBOX_NAME: usize = 1000;
+/// Parts of a mailbox name.
+pub const MAILBOX_LEVELS: usize = 64;
+/// A keyword.
+pub const KEYWORD: usize = 128;
+/// Keywords in one mailbox.
+pub const KEYWORDS_OF_MAILBOX: usize = 1000;
+/// Flags given in one command.
+pub const FLAGS_OF_COMMAND: usize = 1000;
+
+/// How deep MIME parts nest before the rest is shown as one opaque part.
+pub const MIME_DEPTH: usize = 100;
+/// MIME parts of one message; later ones belong to the last.
+pub const MIME_PARTS: usize = 10_000;
+/// One header field that is parsed; what is longer is passed through raw.
+pub const HEADER_FIELD: usize = 1024 * 1024;
+/// All header fields of one message that are parsed.
+pub const HEADERS: usize = 10 * 1024 * 1024;
+/// Parameters of one MIME header field (RFC 2231 included).
+pub const MIME_PARAMETERS: usize = 128;
+/// Addresses shown of one address field.
+pub const ADDRESSES: usize = 10_000;
+/// A decoded header field or body part that SEARCH holds in memory at once.
+pub const SEARCH_WINDOW: usize = 256 * 1024;
+
+/// From accept to login.
+pub const TIME_BEFORE_LOGIN: Duration = Duration::from_secs(60);
+/// The TLS handshake alone.
+pub const TIME_OF_HANDSHAKE: Duration = Duration::from_secs(15);
+/// Silence after login until autologout (RFC 9051 section 5.4 asks for at least 30 minutes).
+pub const TIME_IDLE: Duration = Duration::from_secs(31 * 60);
+/// A client that takes nothing of what is sent to it, before login.
+pub const TIME_STALLED_BEFORE_LOGIN: Duration = Duration::from_secs(30);
+/// The same after login.
+pub const TIME_STALLED: Duration = Duration::from_secs(5 * 60);
+/// A line to a client in IDLE, so that NAT tables remember it. Below three minutes some clients give up push.
+pub const TIME_KEEPALIVE: Duration = Duration::from_secs(12 * 60);
+/// How often a mailbox is looked at in IDLE when the system gives no notice of changes.
+pub const TIME_POLL: Duration = Duration::from_secs(10);
+
+/// Failed logins on one connection before BYE.
+pub const FAILED_LOGINS: u32 = 3;
+/// Commands that are no IMAP on one connection before login; the first such already ends it when it is the first line.
+pub const BAD_COMMANDS_BEFORE_LOGIN: u32 = 3;
+/// The same after login, without a good one between.
+pub const BAD_COMMANDS: u32 = 20;
+
+/// Connections in all.
+pub const CONNECTIONS: usize = 1000;
+/// Connections from one address.
+pub const CONNECTIONS_PER_ADDRESS: usize = 200;
+/// Connections from one address that have not logged in.
+pub const CONNECTIONS_PER_ADDRESS_BEFORE_LOGIN: usize = 20;
+/// Sessions of one user from one address.
+pub const SESSIONS_PER_USER_AND_ADDRESS: usize = 50;

@@ -1,0 +1,1 @@
+//! MIME parameters, RFC 2231 continuations and charsets.

@@ -1,0 +1,1 @@
+//! date, date-time: parse, write.

@@ -1,0 +1,1 @@
+//! mailbox: INBOX, modified UTF-7 or UTF-8.

@@ -1,0 +1,1 @@
+//! Run a query over an open mailbox: cheap keys first, text last.

@@ -1,0 +1,1 @@
+//! What we advertise in which state; what ENABLE has turned on.

@@ -1,0 +1,11 @@
+//! FETCH: plan the cheapest source for each item, then one pass over the messages.
+
+use crate::protocol::command::fetch::Fetch;
+use crate::session::Context;
+use crate::session::outcome::{Done, Refusal};
+use crate::session::selected::Selected;
+
+/// FETCH and UID FETCH.
+pub fn fetch(_context: &mut Context<'_>, _selected: &mut Selected, _fetch: &Fetch) -> Result<Done, Refusal> {
+    todo!()
+}

@@ -1,0 +1,1 @@
+//! See the file of the same name in `protocol/command`.

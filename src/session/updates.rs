@@ -1,0 +1,1 @@
+//! Storage changes into untagged EXISTS, EXPUNGE, FETCH; when each is allowed.

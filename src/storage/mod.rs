@@ -1,0 +1,184 @@
+//! MailStore and Mailbox: all that the session may ask of any store, and the promises that every store keeps.
+//!
+//! One [`MailStore`] belongs to one session of one user. Whatever other sessions, processes or programs do at the same time, each
+//! call sees and leaves a consistent mailbox. `tests/storage/contract.rs` says when a store is done.
+
+pub mod change;
+pub mod error;
+pub mod maildir;
+pub mod memory;
+
+pub use change::Changes;
+pub use error::{Result, StoreError};
+
+use crate::types::flag::FlagChange;
+use crate::types::{DateTime, Flags, Keyword, MailboxName, SpecialUse, Uid, UidSet, UidValidity};
+use std::io;
+use std::os::fd::BorrowedFd;
+
+/// A user's mail, as one session uses it.
+pub trait MailStore: Send {
+    /// Every mailbox that exists, INBOX always among them, in the order of their names. A name that exists only as the parent of others
+    /// is left out: the session derives it.
+    fn list(&mut self) -> Result<Vec<Listed>>;
+
+    /// Makes a mailbox; missing parents need not be made. With a UIDVALIDITY that no mailbox of this name had before.
+    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<()>;
+
+    /// Removes a mailbox and its messages, not those below it. INBOX cannot be deleted.
+    fn delete(&mut self, name: &MailboxName) -> Result<()>;
+
+    /// Renames a mailbox and all below it, UIDs and UIDVALIDITY kept; `from` need not itself exist if there are some below it. Renaming
+    /// INBOX moves its messages to the new mailbox and leaves an empty INBOX, children staying (RFC 9051 section 6.3.6).
+    /// Subscriptions are not touched.
+    fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<()>;
+
+    /// The subscribed names, in the order of subscription; they need not exist.
+    fn subscriptions(&mut self) -> Result<Vec<MailboxName>>;
+
+    fn subscribe(&mut self, name: &MailboxName) -> Result<()>;
+
+    /// Not an error if it was not subscribed.
+    fn unsubscribe(&mut self, name: &MailboxName) -> Result<()>;
+
+    /// All that STATUS can ask for, computed only as far as `wanted` says.
+    fn status(&mut self, name: &MailboxName, wanted: StatusWanted) -> Result<MailboxStatus>;
+
+    /// Opens a mailbox. With [`Access::ReadOnly`] nothing on disk that other programs see changes by reading: \Recent is not taken away.
+    fn open(&mut self, name: &MailboxName, access: Access) -> Result<Box<dyn Mailbox>>;
+
+    /// Begins to add messages to a mailbox.
+    fn append(&mut self, name: &MailboxName) -> Result<Box<dyn Append + '_>>;
+}
+
+/// One or more messages on their way in. Dropped without [`Append::commit`] it leaves no trace.
+pub trait Append {
+    /// Begins a message; what [`Append::write`] takes from now on belongs to it. Without a date, now.
+    fn begin(&mut self, flags: &Flags, date: Option<DateTime>) -> Result<()>;
+
+    /// The next wire octets of the message. They are not kept in memory by a store on disk.
+    fn write(&mut self, wire: &[u8]) -> Result<()>;
+
+    /// Makes all messages appear at once and durably, in the order given, and tells their UIDs.
+    fn commit(self: Box<Self>) -> Result<Appended>;
+}
+
+/// What APPENDUID tells.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Appended {
+    pub uid_validity: UidValidity,
+    /// In the order of the messages; ascending.
+    pub uids: Vec<Uid>,
+}
+
+/// What COPYUID tells.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Copied {
+    pub uid_validity: UidValidity,
+    /// Source and new UID, both ascending. Messages that had vanished are left out.
+    pub pairs: Vec<(Uid, Uid)>,
+}
+
+/// An open mailbox. It shows the state of the last [`Mailbox::sync`] (opening is one), with the changes made through it since.
+///
+/// A message that another session expunged stays listed in [`Mailbox::uids`] until sync reports it; asked for its content the store says
+/// [`StoreError::Expunged`].
+pub trait Mailbox: Send {
+    fn uid_validity(&self) -> UidValidity;
+
+    /// The next UID that will be given, as of the last sync.
+    fn uid_next(&self) -> Uid;
+
+    /// Every message, as of the last sync.
+    fn uids(&self) -> &UidSet;
+
+    /// Those of [`Mailbox::uids`] of which this session is the first to be told (RFC 3501 section 2.3.2, \Recent).
+    fn recent(&self) -> &UidSet;
+
+    /// Looks at the store and says what changed since the last sync: everything that others did, and the arrivals and expunges that were
+    /// done through this mailbox, but not the flags that [`Mailbox::store`] returned. Cheap when nothing changed.
+    /// [`StoreError::NoSuchMailbox`] if the mailbox was deleted, replaced or its UIDs dealt anew: the session must end the selection.
+    fn sync(&mut self) -> Result<Changes>;
+
+    /// Readable when [`Mailbox::sync`] may have something to tell; `None` if the store cannot say and must be polled. Calling sync
+    /// makes it unreadable again.
+    fn watch(&mut self) -> Option<BorrowedFd<'_>>;
+
+    /// The message's flags, or `None` if there is no such message. No disk is touched.
+    fn flags(&self, uid: Uid) -> Option<Flags>;
+
+    /// Keywords that the mailbox has in use or had: what FLAGS lists.
+    fn keywords(&self) -> Vec<Keyword>;
+
+    /// Whether a keyword that is not among [`Mailbox::keywords`] can be stored (`\*` in PERMANENTFLAGS).
+    fn can_create_keywords(&self) -> bool;
+
+    /// INTERNALDATE.
+    fn internal_date(&mut self, uid: Uid) -> Result<DateTime>;
+
+    /// RFC822.SIZE: the wire octets of the message, exactly as many as it has when read.
+    fn size(&mut self, uid: Uid) -> Result<u64>;
+
+    /// The message's content.
+    fn read(&mut self, uid: Uid) -> Result<Box<dyn StoredMessage>>;
+
+    /// Changes flags and says for each message of `uids` that still exists what its flags are now. Messages that are gone are left out.
+    /// All or nothing as far as errors other than of single vanished messages go.
+    fn store(&mut self, uids: &UidSet, change: FlagChange, flags: &Flags) -> Result<Vec<(Uid, Flags)>>;
+
+    /// Removes these messages for good, whether or not marked deleted, and says which it removed. The next sync reports them.
+    fn expunge(&mut self, uids: &UidSet) -> Result<UidSet>;
+
+    /// Copies messages with their flags and dates: all that exist, or none. The target may be this mailbox.
+    fn copy(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied>;
+
+    /// Moves messages: each is in exactly one of the two at any moment that others can see, or at worst in both. The next sync reports them gone.
+    fn move_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied>;
+}
+
+/// A message's content as it is stored. See [`crate::message`] for the two forms of line ends.
+pub trait StoredMessage: Send {
+    /// Octets as stored.
+    fn stored_size(&self) -> u64;
+
+    /// Reads stored octets from `offset`, as many as there are up to the size of `buffer`; zero only at the end.
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+/// A mailbox in a listing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    pub name: MailboxName,
+    pub special_use: Option<SpecialUse>,
+    /// Whether there may be messages that are \Recent (`\Marked`); `None` if that would cost too much to know.
+    pub marked: Option<bool>,
+}
+
+/// What a STATUS needs beyond what costs nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct StatusWanted {
+    /// Sum of the sizes of all messages.
+    pub size: bool,
+    /// Number of unseen and of deleted messages, and anything else that needs the flags.
+    pub counts: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MailboxStatus {
+    pub messages: u32,
+    pub recent: u32,
+    pub uid_next: Uid,
+    pub uid_validity: UidValidity,
+    /// Zero unless wanted.
+    pub unseen: u32,
+    /// Zero unless wanted.
+    pub deleted: u32,
+    /// Wire octets; zero unless wanted.
+    pub size: u64,
+}

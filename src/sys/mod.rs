@@ -1,0 +1,1 @@
+//! The fence: all unsafe code and all raw system calls live below this line, behind safe functions.

@@ -1,0 +1,224 @@
+//! A compact ordered set of UIDs.
+
+use super::Uid;
+use std::fmt;
+
+/// UIDs as ascending, disjoint, non-adjacent inclusive ranges. A mailbox of 100,000 messages without gaps takes
+/// one range; lookup is a binary search.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct UidSet {
+    ranges: Vec<(u32, u32)>,
+}
+
+impl UidSet {
+    pub const fn new() -> Self {
+        Self { ranges: Vec::new() }
+    }
+
+    /// All UIDs from `first` to `last`, inclusive; empty if `first > last`.
+    pub fn range(first: Uid, last: Uid) -> Self {
+        if first > last {
+            return Self::new();
+        }
+        Self { ranges: vec![(first.get(), last.get())] }
+    }
+
+    /// From ascending, disjoint, non-adjacent inclusive ranges of non-zero numbers.
+    pub(super) fn from_ascending(ranges: Vec<(u32, u32)>) -> Self {
+        debug_assert!(ranges.is_sorted() && ranges.iter().all(|r| r.0 > 0 && r.0 <= r.1));
+        Self { ranges }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// How many UIDs are in the set.
+    pub fn len(&self) -> usize {
+        self.ranges.iter().map(|&(a, b)| (b - a) as usize + 1).sum()
+    }
+
+    pub fn first(&self) -> Option<Uid> {
+        self.ranges.first().and_then(|r| Uid::new(r.0))
+    }
+
+    pub fn last(&self) -> Option<Uid> {
+        self.ranges.last().and_then(|r| Uid::new(r.1))
+    }
+
+    pub fn contains(&self, uid: Uid) -> bool {
+        let n = uid.get();
+        let i = self.ranges.partition_point(|r| r.1 < n);
+        self.ranges.get(i).is_some_and(|r| r.0 <= n)
+    }
+
+    /// Adds one UID. Appending in ascending order takes constant time.
+    pub fn insert(&mut self, uid: Uid) {
+        let n = uid.get();
+        if let Some(last) = self.ranges.last_mut() {
+            if n == last.1.wrapping_add(1) && last.1 != u32::MAX {
+                last.1 = n;
+                return;
+            }
+            if n > last.1 {
+                self.ranges.push((n, n));
+                return;
+            }
+        } else {
+            self.ranges.push((n, n));
+            return;
+        }
+        if self.contains(uid) {
+            return;
+        }
+        let i = self.ranges.partition_point(|r| r.1 < n);
+        let joins_left = i > 0 && self.ranges[i - 1].1 + 1 == n;
+        let joins_right = self.ranges[i].0 == n + 1;
+        match (joins_left, joins_right) {
+            (true, true) => {
+                self.ranges[i - 1].1 = self.ranges[i].1;
+                self.ranges.remove(i);
+            }
+            (true, false) => self.ranges[i - 1].1 = n,
+            (false, true) => self.ranges[i].0 = n,
+            (false, false) => self.ranges.insert(i, (n, n)),
+        }
+    }
+
+    /// Removes one UID, if it is there.
+    pub fn remove(&mut self, uid: Uid) {
+        if self.contains(uid) {
+            *self = self.difference(&UidSet::range(uid, uid));
+        }
+    }
+
+    /// The inclusive ranges, ascending.
+    pub fn ranges(&self) -> impl Iterator<Item = (Uid, Uid)> + '_ {
+        self.ranges.iter().filter_map(|&(a, b)| Some((Uid::new(a)?, Uid::new(b)?)))
+    }
+
+    /// Every UID, ascending.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Uid> + '_ {
+        self.ranges.iter().flat_map(|&(a, b)| a..=b).filter_map(Uid::new)
+    }
+
+    pub fn intersection(&self, other: &UidSet) -> UidSet {
+        let mut out = Vec::new();
+        let (mut i, mut j) = (0, 0);
+        while let (Some(&a), Some(&b)) = (self.ranges.get(i), other.ranges.get(j)) {
+            let (low, high) = (a.0.max(b.0), a.1.min(b.1));
+            if low <= high {
+                out.push((low, high));
+            }
+            if a.1 < b.1 { i += 1 } else { j += 1 }
+        }
+        UidSet { ranges: out }
+    }
+
+    pub fn union(&self, other: &UidSet) -> UidSet {
+        let mut all: Vec<(u32, u32)> = self.ranges.iter().chain(&other.ranges).copied().collect();
+        all.sort_unstable();
+        let mut out: Vec<(u32, u32)> = Vec::with_capacity(all.len());
+        for (a, b) in all {
+            match out.last_mut() {
+                Some(last) if a <= last.1.saturating_add(1) => last.1 = last.1.max(b),
+                _ => out.push((a, b)),
+            }
+        }
+        UidSet { ranges: out }
+    }
+
+    /// What is in `self` and not in `other`.
+    pub fn difference(&self, other: &UidSet) -> UidSet {
+        let mut out = Vec::new();
+        let mut j = 0;
+        for &(mut a, b) in &self.ranges {
+            while other.ranges.get(j).is_some_and(|r| r.1 < a) {
+                j += 1;
+            }
+            let mut k = j;
+            let mut open = true;
+            while let Some(&(c, d)) = other.ranges.get(k) {
+                if c > b {
+                    break;
+                }
+                if c > a {
+                    out.push((a, c - 1));
+                }
+                if d >= b {
+                    open = false;
+                    break;
+                }
+                a = a.max(d + 1);
+                k += 1;
+            }
+            if open && a <= b {
+                out.push((a, b));
+            }
+        }
+        UidSet { ranges: out }
+    }
+}
+
+impl FromIterator<Uid> for UidSet {
+    fn from_iter<I: IntoIterator<Item = Uid>>(uids: I) -> Self {
+        let mut set = UidSet::new();
+        for uid in uids {
+            set.insert(uid);
+        }
+        set
+    }
+}
+
+/// As RFC 9051 writes it: `1:3,7`. The empty set, which IMAP cannot write, prints nothing.
+impl fmt::Display for UidSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, &(a, b)) in self.ranges.iter().enumerate() {
+            if i > 0 {
+                f.write_str(",")?;
+            }
+            if a == b { write!(f, "{a}")? } else { write!(f, "{a}:{b}")? }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for UidSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UidSet({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn set(numbers: &[u32]) -> UidSet {
+        numbers.iter().filter_map(|&n| Uid::new(n)).collect()
+    }
+
+    #[test]
+    fn prints_as_ranges() {
+        assert_eq!(set(&[3, 1, 2, 7]).to_string(), "1:3,7");
+        assert_eq!(set(&[5, 3, 4, 5]).to_string(), "3:5");
+    }
+
+    #[test]
+    fn behaves_like_a_tree_set() {
+        arbtest::arbtest(|u| {
+            let a: BTreeSet<u32> =
+                u.arbitrary_iter::<u8>()?.take(30).filter_map(Result::ok).map(|n| n as u32 % 40 + 1).collect();
+            let b: BTreeSet<u32> =
+                u.arbitrary_iter::<u8>()?.take(30).filter_map(Result::ok).map(|n| n as u32 % 40 + 1).collect();
+            let (x, y) =
+                (set(&a.iter().copied().collect::<Vec<_>>()), set(&b.iter().rev().copied().collect::<Vec<_>>()));
+            let flat = |s: &UidSet| s.iter().map(Uid::get).collect::<Vec<_>>();
+            assert_eq!(flat(&x.union(&y)), a.union(&b).copied().collect::<Vec<_>>());
+            assert_eq!(flat(&x.intersection(&y)), a.intersection(&b).copied().collect::<Vec<_>>());
+            assert_eq!(flat(&x.difference(&y)), a.difference(&b).copied().collect::<Vec<_>>());
+            assert_eq!(x.len(), a.len());
+            Ok(())
+        });
+    }
+}
