@@ -1,5 +1,65 @@
 //! rustls server sessions; loading and reloading of certificates; what may be negotiated.
 
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::NoServerSessionStorage;
+use std::path::Path;
+use std::sync::Arc;
+
 /// A certificate chain, its key, and what may be negotiated. Cheap to clone.
 #[derive(Clone)]
-pub struct TlsConfig {}
+pub struct TlsConfig {
+    pub(super) server: Arc<rustls::ServerConfig>,
+}
+
+impl TlsConfig {
+    /// From a PEM file with the chain (the server's certificate first) and one with the key (PKCS#8, PKCS#1 or SEC1). The error is one line for the administrator.
+    ///
+    /// TLS 1.2 and 1.3. No tickets and no session cache: with a process per connection they would not be found again, and a key that opens recorded traffic
+    /// would live on.
+    pub fn load(certificate: &Path, key: &Path) -> Result<Self, String> {
+        let chain = chain(certificate)?;
+        let secret = secret(key)?;
+        let mut server = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|error| error.to_string())?
+            .with_no_client_auth()
+            .with_single_cert(chain, secret)
+            .map_err(|error| match error {
+                rustls::Error::InconsistentKeys(_) => {
+                    format!(
+                        "the key in {} does not belong to the certificate in {}",
+                        key.display(),
+                        certificate.display()
+                    )
+                }
+                error => format!("{} and {}: {error}", certificate.display(), key.display()),
+            })?;
+        // A client that offers other protocols only is refused: it took us for another server. One that offers none is served.
+        server.alpn_protocols = vec![b"imap".to_vec()];
+        server.send_tls13_tickets = 0;
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        Ok(Self { server: Arc::new(server) })
+    }
+}
+
+fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let failed = |error| format!("cannot read the certificate {}: {}", path.display(), plain(error));
+    let chain = CertificateDer::pem_file_iter(path).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    if chain.is_empty() { Err(format!("there is no certificate in {}", path.display())) } else { Ok(chain) }
+}
+
+fn secret(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| match error {
+        rustls::pki_types::pem::Error::NoItemsFound => format!("there is no private key in {}", path.display()),
+        error => format!("cannot read the key {}: {}", path.display(), plain(error)),
+    })
+}
+
+fn plain(error: rustls::pki_types::pem::Error) -> String {
+    match error {
+        rustls::pki_types::pem::Error::Io(error) => error.to_string(),
+        error => error.to_string(),
+    }
+}

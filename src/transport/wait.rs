@@ -1,9 +1,9 @@
 //! Sleep until the client speaks, a mailbox changes, we are asked to stop, or time is up.
 
 use super::Stream;
+use crate::sys::poll::{Watch, poll};
 use std::io;
-use std::os::fd::BorrowedFd;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,7 +23,93 @@ pub enum Woken {
 #[derive(Clone)]
 pub struct Stop(pub Option<Arc<OwnedFd>>);
 
-/// Waits. What rustls has already decrypted counts as the client speaking. `Stop` is told before `Client`, `Client` before `Mailbox`.
-pub fn wait(_stream: &Stream, _mailbox: Option<BorrowedFd<'_>>, _stop: &Stop, _deadline: Instant) -> io::Result<Woken> {
-    todo!()
+/// Waits. What rustls has already decrypted counts as the client speaking, and half a TLS record does not: after `Client` a read does not wait. `Stop` is told
+/// before `Client`, `Client` before `Mailbox`.
+pub fn wait(stream: &mut Stream, mailbox: Option<BorrowedFd<'_>>, stop: &Stop, deadline: Instant) -> io::Result<Woken> {
+    loop {
+        let read_ahead = stream.has_read_ahead();
+        let mut watches = Vec::with_capacity(3);
+        watches.push(Watch::input(stream.input()));
+        let stop_at = stop.0.as_ref().map(|fd| {
+            watches.push(Watch::input(fd.as_fd()));
+            watches.len() - 1
+        });
+        let mailbox_at = mailbox.map(|fd| {
+            watches.push(Watch::input(fd));
+            watches.len() - 1
+        });
+        let any = poll(&mut watches, Some(if read_ahead { Instant::now() } else { deadline }))?;
+        let ready = |at: Option<usize>| at.and_then(|at| watches.get(at)).is_some_and(Watch::is_ready);
+        let (stopped, client, changed) = (ready(stop_at), ready(Some(0)), ready(mailbox_at));
+        if stopped {
+            return Ok(Woken::Stop);
+        }
+        if read_ahead || (client && stream.take_in()) {
+            return Ok(Woken::Client);
+        }
+        if changed {
+            return Ok(Woken::Mailbox);
+        }
+        if !any || Instant::now() >= deadline {
+            return Ok(Woken::Timeout);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    fn pair() -> (Stream, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (Stream::socket(ours.into()).unwrap(), theirs)
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    #[test]
+    fn the_client_speaking_and_leaving_are_told() {
+        let (mut stream, mut client) = pair();
+        client.write_all(b"a NOOP\r\n").unwrap();
+        assert_eq!(wait(&mut stream, None, &Stop(None), soon()).unwrap(), Woken::Client);
+        let mut buffer = [0; 100];
+        assert_eq!(stream.read(&mut buffer).unwrap(), 8);
+        drop(client);
+        assert_eq!(wait(&mut stream, None, &Stop(None), soon()).unwrap(), Woken::Client);
+        assert_eq!(stream.read(&mut buffer).unwrap(), 0);
+        assert_eq!(stream.counters(), (8, 0));
+    }
+
+    #[test]
+    fn stop_goes_before_client_and_client_before_mailbox() {
+        let (mut stream, mut client) = pair();
+        let (mailbox, mut change) = UnixStream::pair().unwrap();
+        let (stop, mut stopper) = UnixStream::pair().unwrap();
+        let stop = Stop(Some(Arc::new(stop.into())));
+        change.write_all(b"x").unwrap();
+        assert_eq!(wait(&mut stream, Some(mailbox.as_fd()), &stop, soon()).unwrap(), Woken::Mailbox);
+        client.write_all(b"x").unwrap();
+        assert_eq!(wait(&mut stream, Some(mailbox.as_fd()), &stop, soon()).unwrap(), Woken::Client);
+        stopper.write_all(b"x").unwrap();
+        assert_eq!(wait(&mut stream, Some(mailbox.as_fd()), &stop, soon()).unwrap(), Woken::Stop);
+    }
+
+    #[test]
+    fn time_is_up() {
+        let (mut stream, _client) = pair();
+        assert_eq!(wait(&mut stream, None, &Stop(None), Instant::now()).unwrap(), Woken::Timeout);
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_is_given_up() {
+        let (mut stream, _client) = pair();
+        stream.set_stall(Duration::from_millis(20));
+        let error = stream.write_all(&vec![0; 8 << 20]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
 }
