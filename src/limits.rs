@@ -8,6 +8,8 @@ pub const LINE_BEFORE_LOGIN: usize = 8 * 1024;
 pub const LINE: usize = 64 * 1024;
 /// A literal before login: only LOGIN has use for one.
 pub const LITERAL_BEFORE_LOGIN: u64 = 4 * 1024;
+/// How many literals a command may have before login: LOGIN has two arguments.
+pub const LITERAL_COUNT_BEFORE_LOGIN: usize = 2;
 /// A literal after login, APPEND's message left out.
 pub const LITERAL: u64 = 64 * 1024;
 /// All literals of one command together, APPEND's messages left out.
@@ -60,6 +62,9 @@ pub const MIME_PARAMETERS: usize = 128;
 pub const ADDRESSES: usize = 10_000;
 /// A decoded header field or body part that SEARCH holds in memory at once.
 pub const SEARCH_WINDOW: usize = 256 * 1024;
+
+/// Patterns of one LIST, since each is held against each mailbox.
+pub const LIST_PATTERNS: usize = 100;
 
 /// From accept to login.
 pub const TIME_BEFORE_LOGIN: Duration = Duration::from_secs(60);

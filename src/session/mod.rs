@@ -3,8 +3,10 @@
 pub mod capabilities;
 pub mod channel;
 pub mod command;
+mod input;
 pub mod login;
 pub mod outcome;
+mod output;
 pub mod selected;
 pub mod updates;
 
@@ -25,10 +27,21 @@ impl Enabled {
     }
 }
 
+/// What was done for the client, for the log.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    pub commands: u64,
+    /// Messages whose content was sent.
+    pub fetched: u64,
+    pub appended: u64,
+    pub expunged: u64,
+}
+
 /// What a command function works with besides its arguments and the selected mailbox.
 pub struct Context<'a> {
     pub channel: &'a mut Channel,
     pub store: &'a mut dyn MailStore,
-    pub enabled: Enabled,
+    pub enabled: &'a mut Enabled,
     pub tag: &'a Tag,
+    pub counters: &'a mut Counters,
 }

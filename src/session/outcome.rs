@@ -1,10 +1,12 @@
 //! What a command may end in, and how an error becomes NO, BAD or BYE.
 
+use crate::log::{Level, log};
 use crate::protocol::response::code::Code;
 use crate::storage::StoreError;
 use std::io;
 
 /// A command that was done; its tagged OK says this.
+#[derive(Debug)]
 pub struct Done {
     pub code: Option<Code>,
     /// Without the final full stop, such as `FETCH completed`; `None`: the command's name and `completed`.
@@ -22,15 +24,31 @@ impl Done {
 }
 
 /// A command that was not.
+#[derive(Debug)]
 pub enum Refusal {
     No(Option<Code>, String),
     Bad(Option<Code>, String),
-    /// The mailbox that was selected is gone: untagged BYE, or CLOSED and back to the authenticated state (see `Session`).
+    /// The mailbox that was selected is gone, or its UIDs are others: untagged BYE, whichever the revision (RFC 2180 section 3.3). CLOSED
+    /// without the client's asking would leave an IMAP4rev1 client believing in a selected mailbox.
     MailboxGone,
     /// Cannot be gone on with: BYE with this text, and the end.
     Bye(String),
     /// The stream failed: the end, without a word.
     Disconnected(io::Error),
+}
+
+impl Refusal {
+    pub fn no(code: Code, text: &str) -> Self {
+        Refusal::No(Some(code), text.into())
+    }
+
+    /// For the target of APPEND, COPY and MOVE: a mailbox that is missing may be made (RFC 9051 section 7.1, TRYCREATE).
+    pub fn of_target(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSuchMailbox => Refusal::no(Code::TryCreate, "No such mailbox"),
+            error => error.into(),
+        }
+    }
 }
 
 impl From<io::Error> for Refusal {
@@ -39,9 +57,51 @@ impl From<io::Error> for Refusal {
     }
 }
 
-/// By the table in [`StoreError`]. The session logs [`StoreError::Io`].
+/// By the table in [`StoreError`]. What the system said is logged here; the client gets no details.
 impl From<StoreError> for Refusal {
-    fn from(_error: StoreError) -> Self {
-        todo!()
+    fn from(error: StoreError) -> Self {
+        let text = match error {
+            StoreError::Io(_) => "The mail store failed; try again later".into(),
+            ref error => capitalized(&error.to_string()),
+        };
+        let code = match error {
+            StoreError::NoSuchMailbox => Code::NonExistent,
+            StoreError::AlreadyExists => Code::AlreadyExists,
+            StoreError::HasChildren => Code::HasChildren,
+            StoreError::Cannot(_) => Code::Cannot,
+            StoreError::NoPermission => Code::NoPerm,
+            StoreError::OverQuota => Code::OverQuota,
+            StoreError::Limit(_) => Code::Limit,
+            StoreError::InUse => Code::InUse,
+            StoreError::Expunged => Code::ExpungeIssued,
+            StoreError::Io(error) => {
+                log!(Level::Error, "mail store: {error}");
+                Code::Unavailable
+            }
+        };
+        Refusal::No(Some(code), text)
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_said_is_not_told_to_the_client() {
+        let error = StoreError::Io(io::Error::other("/home/alice/Maildir/cur: Input/output error"));
+        let Refusal::No(Some(Code::Unavailable), text) = Refusal::from(error) else { panic!("not UNAVAILABLE") };
+        assert!(!text.contains("alice"));
+    }
+
+    #[test]
+    fn a_missing_target_may_be_made_and_a_missing_mailbox_not() {
+        assert!(matches!(Refusal::of_target(StoreError::NoSuchMailbox), Refusal::No(Some(Code::TryCreate), _)));
+        assert!(matches!(Refusal::from(StoreError::NoSuchMailbox), Refusal::No(Some(Code::NonExistent), _)));
     }
 }

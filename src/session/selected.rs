@@ -15,35 +15,205 @@ pub struct Selected {
     pub(super) view: Vec<Uid>,
     /// `$` (RFC 5182). Messages that `updates` told as expunged are no longer in it.
     pub(super) saved: UidSet,
+    /// Messages of the view that are gone, which the client could not yet be told.
+    pub(super) gone: UidSet,
+    /// What the last RECENT said.
+    pub(super) recent_told: usize,
+    /// How many keywords the last FLAGS listed.
+    pub(super) keywords_told: usize,
 }
 
 impl Selected {
-    pub fn exists(&self) -> u32 {
-        self.view.len() as u32
+    /// A mailbox just opened, everything in it told.
+    pub fn new(name: MailboxName, mailbox: Box<dyn Mailbox>, read_only: bool) -> Self {
+        let view = mailbox.uids().iter().collect();
+        let recent_told = mailbox.recent().len();
+        let keywords_told = mailbox.keywords().len();
+        let (saved, gone) = (UidSet::new(), UidSet::new());
+        Self { name, mailbox, read_only, view, saved, gone, recent_told, keywords_told }
     }
 
-    pub fn uid_at(&self, _number: SeqNum) -> Option<Uid> {
-        todo!()
+    pub fn exists(&self) -> u32 {
+        u32::try_from(self.view.len()).unwrap_or(u32::MAX)
+    }
+
+    pub fn uid_at(&self, number: SeqNum) -> Option<Uid> {
+        self.view.get(number.get() as usize - 1).copied()
     }
 
     /// By binary search.
-    pub fn number_of(&self, _uid: Uid) -> Option<SeqNum> {
-        todo!()
+    pub fn number_of(&self, uid: Uid) -> Option<SeqNum> {
+        let place = self.view.binary_search(&uid).ok()?;
+        SeqNum::new(u32::try_from(place).ok()?.checked_add(1)?)
     }
 
     /// All messages of the client's view with their places, ascending.
     pub fn messages(&self) -> impl Iterator<Item = (SeqNum, Uid)> + '_ {
-        self.view.iter().enumerate().filter_map(|(i, &uid)| Some((SeqNum::new(i as u32 + 1)?, uid)))
+        (1..).zip(&self.view).filter_map(|(n, &uid)| Some((SeqNum::new(n)?, uid)))
     }
 
     /// The messages of the client's view that a set names. A sequence number beyond the last message is BAD (RFC 9051 section 9,
-    /// `seq-number`); a UID without a message is passed over.
-    pub fn resolve(&self, _set: &SequenceSet, _numbers: Numbers) -> Result<UidSet, Refusal> {
-        todo!()
+    /// `seq-number`); a UID without a message is passed over. However often a message is named, it is in the set once.
+    pub fn resolve(&self, set: &SequenceSet, numbers: Numbers) -> Result<UidSet, Refusal> {
+        let last = match numbers {
+            Numbers::Sequence => self.exists(),
+            Numbers::Uid => self.view.last().map_or(0, |uid| uid.get()),
+        };
+        let Some(ranges) = set.normalized(last) else { return Ok(self.saved.clone()) };
+        let wrong = || Refusal::Bad(None, "No such message sequence number".into());
+        if numbers == Numbers::Sequence && ranges.is_empty() {
+            // `*` in an empty mailbox.
+            return Err(wrong());
+        }
+        let mut named = UidSet::new();
+        for (first, last) in ranges {
+            let places = match numbers {
+                Numbers::Sequence => first as usize - 1..last as usize,
+                Numbers::Uid => {
+                    let start = self.view.partition_point(|uid| uid.get() < first);
+                    start..self.view.partition_point(|uid| uid.get() <= last)
+                }
+            };
+            for &uid in self.view.get(places).ok_or_else(wrong)? {
+                named.insert(uid);
+            }
+        }
+        Ok(named)
     }
 
     /// Sets `$`.
     pub fn save(&mut self, uids: UidSet) {
         self.saved = uids;
+    }
+
+    /// Goes on with the same messages in a mailbox that was renamed and opened anew: what differs is news.
+    pub(super) fn reopened(&mut self, name: MailboxName, mailbox: Box<dyn Mailbox>) {
+        let known: UidSet = self.view.iter().copied().collect();
+        self.gone = known.difference(mailbox.uids());
+        self.name = name;
+        self.mailbox = mailbox;
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::storage::{Changes, Copied, Result, StoreError, StoredMessage};
+    use crate::types::flag::FlagChange;
+    use crate::types::sequence_set::SetNumber::{Last, Number};
+    use crate::types::{DateTime, Flags, Keyword, UidValidity};
+    use std::os::fd::BorrowedFd;
+
+    /// A mailbox with nothing but UIDs, and the changes that its next sync tells.
+    pub struct Fake {
+        pub uids: UidSet,
+        pub recent: UidSet,
+        pub next: Changes,
+    }
+
+    pub fn set(uids: &[u32]) -> UidSet {
+        uids.iter().map(|&n| Uid::new(n).unwrap()).collect()
+    }
+
+    impl Mailbox for Fake {
+        fn uid_validity(&self) -> UidValidity {
+            UidValidity::new(1).unwrap()
+        }
+        fn uid_next(&self) -> Uid {
+            self.uids.last().and_then(Uid::next).unwrap_or(Uid::MIN)
+        }
+        fn uids(&self) -> &UidSet {
+            &self.uids
+        }
+        fn recent(&self) -> &UidSet {
+            &self.recent
+        }
+        fn sync(&mut self) -> Result<Changes> {
+            let changes = std::mem::take(&mut self.next);
+            self.uids = self.uids.union(&changes.arrived).difference(&changes.expunged);
+            Ok(changes)
+        }
+        fn watch(&mut self) -> Option<BorrowedFd<'_>> {
+            None
+        }
+        fn flags(&self, uid: Uid) -> Option<Flags> {
+            self.uids.contains(uid).then(Flags::new)
+        }
+        fn keywords(&self) -> Vec<Keyword> {
+            Vec::new()
+        }
+        fn can_create_keywords(&self) -> bool {
+            true
+        }
+        fn internal_date(&mut self, _: Uid) -> Result<DateTime> {
+            Err(StoreError::Expunged)
+        }
+        fn size(&mut self, _: Uid) -> Result<u64> {
+            Err(StoreError::Expunged)
+        }
+        fn read(&mut self, _: Uid) -> Result<Box<dyn StoredMessage>> {
+            Err(StoreError::Expunged)
+        }
+        fn store(&mut self, _: &UidSet, _: FlagChange, _: &Flags) -> Result<Vec<(Uid, Flags)>> {
+            Ok(Vec::new())
+        }
+        fn expunge(&mut self, _: &UidSet) -> Result<UidSet> {
+            Ok(UidSet::new())
+        }
+        fn copy(&mut self, _: &UidSet, _: &MailboxName) -> Result<Copied> {
+            Err(StoreError::NoSuchMailbox)
+        }
+        fn move_to(&mut self, _: &UidSet, _: &MailboxName) -> Result<Copied> {
+            Err(StoreError::NoSuchMailbox)
+        }
+    }
+
+    pub fn selected(uids: &[u32], next: Changes) -> Selected {
+        let fake = Fake { uids: set(uids), recent: UidSet::new(), next };
+        Selected::new(MailboxName::inbox(), Box::new(fake), false)
+    }
+
+    fn ranges(ranges: &[(u32, u32)]) -> SequenceSet {
+        SequenceSet::Ranges(ranges.iter().map(|&(a, b)| (Number(a), Number(b))).collect())
+    }
+
+    #[test]
+    fn sequence_numbers_are_places_in_the_view() {
+        let selected = selected(&[3, 5, 9], Changes::default());
+        assert_eq!(selected.uid_at(SeqNum::new(2).unwrap()), Uid::new(5));
+        assert_eq!(selected.uid_at(SeqNum::new(4).unwrap()), None);
+        assert_eq!(selected.number_of(Uid::new(9).unwrap()), SeqNum::new(3));
+        assert_eq!(selected.number_of(Uid::new(4).unwrap()), None);
+    }
+
+    #[test]
+    fn a_sequence_number_beyond_the_last_is_refused_and_a_uid_passed_over() {
+        let selected = selected(&[3, 5, 9], Changes::default());
+        assert!(matches!(selected.resolve(&ranges(&[(2, 4)]), Numbers::Sequence), Err(Refusal::Bad(..))));
+        let all = SequenceSet::Ranges(vec![(Number(1), Last), (Number(2), Number(2))]);
+        assert_eq!(selected.resolve(&all, Numbers::Sequence).ok(), Some(set(&[3, 5, 9])));
+        assert_eq!(selected.resolve(&ranges(&[(4, 8), (100, 200)]), Numbers::Uid).ok(), Some(set(&[5])));
+        assert_eq!(selected.resolve(&ranges(&[(1, u32::MAX)]), Numbers::Uid).ok(), Some(set(&[3, 5, 9])));
+        // RFC 9051 section 6.4.9: `559:*` always has the last message in it.
+        let beyond = SequenceSet::Ranges(vec![(Number(559), Last)]);
+        assert_eq!(selected.resolve(&beyond, Numbers::Uid).ok(), Some(set(&[9])));
+    }
+
+    #[test]
+    fn in_an_empty_mailbox_the_star_names_no_message() {
+        let selected = selected(&[], Changes::default());
+        for first in [Number(1), Last] {
+            let star = SequenceSet::Ranges(vec![(first, Last)]);
+            assert!(matches!(selected.resolve(&star, Numbers::Sequence), Err(Refusal::Bad(..))));
+            assert_eq!(selected.resolve(&star, Numbers::Uid).ok(), Some(UidSet::new()));
+        }
+    }
+
+    #[test]
+    fn the_dollar_sign_names_what_was_saved() {
+        let mut selected = selected(&[3, 5, 9], Changes::default());
+        assert_eq!(selected.resolve(&SequenceSet::Saved, Numbers::Sequence).ok(), Some(UidSet::new()));
+        selected.save(set(&[5]));
+        assert_eq!(selected.resolve(&SequenceSet::Saved, Numbers::Sequence).ok(), Some(set(&[5])));
     }
 }

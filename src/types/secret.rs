@@ -1,7 +1,7 @@
 //! Octets that are wiped on drop and never printed.
 
 use std::fmt;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// A password or another secret. Wiped when dropped; `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,4 +22,9 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(...)")
     }
+}
+
+/// Overwrites octets in which a secret came.
+pub fn wipe(octets: &mut [u8]) {
+    octets.zeroize();
 }
