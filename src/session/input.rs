@@ -111,7 +111,7 @@ impl Channel {
     fn fill(&mut self, deadline: Instant, amount: usize) -> Result<(), Silence> {
         self.flush()?;
         loop {
-            match wait(&self.stream, None, &self.stop, deadline)? {
+            match wait(&mut self.stream, None, &self.stop, deadline)? {
                 Woken::Client => break,
                 Woken::Stop => return Err(Silence::Stop),
                 Woken::Timeout => return Err(Silence::TimeUp),
