@@ -1,6 +1,9 @@
 //! Levels and sinks (stderr, syslog). One line an event; controls and 8-bit octets are escaped; secrets never pass through here.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
 
 /// How bad it is, by the words of syslog(3).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -12,8 +15,117 @@ pub enum Level {
     Debug,
 }
 
-/// Writes one line, where the process was told to log; to nowhere before that.
-pub fn write(_level: Level, _message: fmt::Arguments<'_>) {}
+/// Where lines go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sink {
+    Nowhere,
+    Stderr,
+    /// The system's log, facility mail.
+    Syslog,
+}
+
+/// A line longer than this is cut: syslog daemons drop or split what is longer than 1 KiB.
+const LONGEST_LINE: usize = 900;
+
+struct Log {
+    sink: Sink,
+    /// Lines less important than this are not written.
+    level: Level,
+    /// The connection to the system's log, with the process that made it.
+    syslog: Option<(u32, Logger<LoggerBackend, Formatter3164>)>,
+}
+
+static LOG: Mutex<Log> = Mutex::new(Log { sink: Sink::Nowhere, level: Level::Info, syslog: None });
+
+fn the_log() -> MutexGuard<'static, Log> {
+    LOG.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says where lines go from now on, and how important they must be.
+pub fn open(sink: Sink, level: Level) {
+    let mut log = the_log();
+    log.sink = sink;
+    log.level = level;
+    log.syslog = None;
+}
+
+/// Whether the system's log can be reached.
+pub fn has_syslog() -> bool {
+    connect().is_some()
+}
+
+/// Closes the connection to the system's log; the next line makes a new one. To be called before a process closes descriptors that it does not know.
+pub fn close_descriptors() {
+    the_log().syslog = None;
+}
+
+/// Writes one line, where the process was told to log; to nowhere before that. Never fails: a log that cannot be written must not end a session.
+pub fn write(level: Level, message: fmt::Arguments<'_>) {
+    let mut log = the_log();
+    if log.sink == Sink::Nowhere || level > log.level {
+        return;
+    }
+    let line = one_line(&message.to_string());
+    match log.sink {
+        Sink::Nowhere => {}
+        // In one write, so that lines of several processes do not mix.
+        Sink::Stderr => {
+            let _ = std::io::stderr().write_all(format!("imapd[{}]: {line}\n", std::process::id()).as_bytes());
+        }
+        Sink::Syslog => log.send(level, &line),
+    }
+}
+
+impl Log {
+    /// Twice at most: a connection that this process inherited tells the wrong PID, and one to a daemon that was restarted fails.
+    fn send(&mut self, level: Level, line: &str) {
+        let pid = std::process::id();
+        for _ in 0..2 {
+            if self.syslog.as_ref().is_none_or(|(maker, _)| *maker != pid) {
+                self.syslog = connect().map(|logger| (pid, logger));
+            }
+            let Some((_, logger)) = &mut self.syslog else { return };
+            let sent = match level {
+                Level::Error => logger.err(line),
+                Level::Warning => logger.warning(line),
+                Level::Notice => logger.notice(line),
+                Level::Info => logger.info(line),
+                Level::Debug => logger.debug(line),
+            };
+            if sent.is_ok() {
+                return;
+            }
+            self.syslog = None;
+        }
+    }
+}
+
+fn connect() -> Option<Logger<LoggerBackend, Formatter3164>> {
+    syslog::unix(Formatter3164 {
+        facility: Facility::LOG_MAIL,
+        hostname: None,
+        process: "imapd".to_owned(),
+        pid: std::process::id(),
+    })
+    .ok()
+}
+
+/// Nothing that breaks the line or plays with a terminal, and not too long.
+fn one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len());
+    for &octet in message.as_bytes() {
+        if line.len() >= LONGEST_LINE {
+            line.push_str("...");
+            break;
+        }
+        match octet {
+            b' '..=b'~' => line.push(char::from(octet)),
+            // Writing to a String cannot fail.
+            _ => drop(write!(line, "\\x{octet:02x}")),
+        }
+    }
+    line
+}
 
 /// `log!(Level::Notice, "Login user={}", ...)`. What a client chose goes in through [`Quoted`].
 macro_rules! log {
@@ -36,5 +148,23 @@ impl fmt::Display for Quoted<'_> {
             }
         }
         if self.0.len() > LONGEST { f.write_str("...") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_forge_a_field_or_a_line() {
+        let forged = Quoted(b"x host=[1.2.3.4]\r\nLogin \x1b\xff").to_string();
+        assert_eq!(forged, "x\\x20host\\x3d\\x5b1.2.3.4\\x5d\\x0d\\x0aLogin\\x20\\x1b\\xff");
+        assert_eq!(Quoted(&[b'a'; 1 << 20]).to_string().len(), 203);
+    }
+
+    #[test]
+    fn a_line_is_one_line_and_short() {
+        assert_eq!(one_line("a\nb\x07\u{e9}"), "a\\x0ab\\x07\\xc3\\xa9");
+        assert!(one_line(&"\n".repeat(1 << 20)).len() < 1000);
     }
 }
