@@ -21,6 +21,8 @@ pub struct Selected {
     pub(super) recent_told: usize,
     /// How many keywords the last FLAGS listed.
     pub(super) keywords_told: usize,
+    /// What FETCH remembers of the message it read last; begins as its default.
+    pub(super) last_read: super::command::fetch::LastRead,
 }
 
 impl Selected {
@@ -30,7 +32,8 @@ impl Selected {
         let recent_told = mailbox.recent().len();
         let keywords_told = mailbox.keywords().len();
         let (saved, gone) = (UidSet::new(), UidSet::new());
-        Self { name, mailbox, read_only, view, saved, gone, recent_told, keywords_told }
+        let last_read = Default::default();
+        Self { name, mailbox, read_only, view, saved, gone, recent_told, keywords_told, last_read }
     }
 
     pub fn exists(&self) -> u32 {
