@@ -41,10 +41,16 @@ pub const PASSWORD: usize = 511;
 pub const MAILBOX_NAME: usize = 1000;
 /// Parts of a mailbox name.
 pub const MAILBOX_LEVELS: usize = 64;
+/// Mailboxes of one user. Each LIST looks at all of them.
+pub const MAILBOXES: usize = 10_000;
+/// Names that one user subscribes to; they need not exist, so the number of mailboxes does not bound them.
+pub const SUBSCRIPTIONS: usize = 10_000;
 /// A keyword.
 pub const KEYWORD: usize = 128;
 /// Keywords in one mailbox.
 pub const KEYWORDS_OF_MAILBOX: usize = 1000;
+/// All mail of one user in the memory store, which else could take the machine's memory.
+pub const MEMORY_OF_USER: u64 = 512 * 1024 * 1024;
 /// Flags given in one command.
 pub const FLAGS_OF_COMMAND: usize = 1000;
 

@@ -7,6 +7,7 @@ pub mod change;
 pub mod error;
 pub mod maildir;
 pub mod memory;
+pub mod special_use;
 
 pub use change::Changes;
 pub use error::{Result, StoreError};

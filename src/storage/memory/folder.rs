@@ -1,0 +1,155 @@
+//! One mailbox's messages as they are now, whoever looks.
+
+use super::bell::Bell;
+use crate::limits;
+use crate::storage::{MailboxStatus, Result, StatusWanted, StoreError};
+use crate::types::{DateTime, Flags, Keyword, SpecialUse, SystemFlag, Uid, UidSet, UidValidity};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+#[derive(Clone)]
+pub(super) struct Message {
+    /// As stored and on the wire: every LF has its CR.
+    pub octets: Arc<[u8]>,
+    pub date: DateTime,
+    pub flags: Flags,
+}
+
+impl Message {
+    /// What it counts towards [`limits::MEMORY_OF_USER`]. Each message costs something, so that empty ones are bounded too; copies share
+    /// their octets and count nevertheless, as in any quota.
+    pub fn cost(&self) -> u64 {
+        const EACH: u64 = 256;
+        self.octets.len() as u64 + EACH
+    }
+}
+
+pub(super) struct Folder {
+    pub uid_validity: UidValidity,
+    /// The next that will be given; [`Uid::MAX`] is never given.
+    pub uid_next: Uid,
+    pub messages: BTreeMap<Uid, Message>,
+    /// In the order of their first use; never taken away.
+    pub keywords: Vec<Keyword>,
+    /// Messages of which no session that may take \Recent has been told.
+    pub untold: UidSet,
+    /// As CREATE asked.
+    pub special_use: Option<SpecialUse>,
+    /// Counts the changes, so that an open mailbox sees at once that there was none.
+    pub changes: u64,
+    bells: Vec<Weak<Bell>>,
+}
+
+impl Folder {
+    pub fn new(uid_validity: UidValidity, special_use: Option<SpecialUse>) -> Self {
+        Self {
+            uid_validity,
+            uid_next: Uid::MIN,
+            messages: BTreeMap::new(),
+            keywords: Vec::new(),
+            untold: UidSet::new(),
+            special_use,
+            changes: 0,
+            bells: Vec::new(),
+        }
+    }
+
+    /// That there are UIDs for so many messages more.
+    pub fn check_uids(&self, count: usize) -> Result<()> {
+        if (Uid::MAX.get() - self.uid_next.get()) as usize >= count {
+            Ok(())
+        } else {
+            Err(StoreError::Limit("no UIDs are left in this mailbox"))
+        }
+    }
+
+    /// That there is room for the new keywords among these flags.
+    pub fn check_keywords<'a>(&self, flags: impl Iterator<Item = &'a Flags>) -> Result<()> {
+        let mut new: Vec<&Keyword> =
+            flags.flat_map(Flags::keywords).filter(|keyword| !self.keywords.contains(keyword)).collect();
+        new.sort();
+        new.dedup();
+        if self.keywords.len() + new.len() <= limits::KEYWORDS_OF_MAILBOX {
+            Ok(())
+        } else {
+            Err(StoreError::Limit("too many keywords in this mailbox"))
+        }
+    }
+
+    /// Adds a message for which [`Folder::check_uids`] and [`Folder::check_keywords`] found room.
+    pub fn add(&mut self, mut message: Message) -> Uid {
+        let uid = self.uid_next;
+        self.uid_next = uid.next().unwrap_or(Uid::MAX);
+        message.flags = self.intern(&message.flags);
+        self.untold.insert(uid);
+        self.messages.insert(uid, message);
+        uid
+    }
+
+    /// The flags with the keywords spelt as this mailbox first saw them; unknown ones become known.
+    pub fn intern(&mut self, flags: &Flags) -> Flags {
+        let mut out = Flags::new();
+        flags.system().for_each(|f| out.insert(f));
+        for keyword in flags.keywords() {
+            let known = self.keywords.iter().find(|k| *k == keyword);
+            let spelt = known.cloned().unwrap_or_else(|| {
+                self.keywords.push(keyword.clone());
+                keyword.clone()
+            });
+            out.insert_keyword(spelt);
+        }
+        out
+    }
+
+    /// Removes a message, if it is there.
+    pub fn remove(&mut self, uid: Uid) -> Option<Message> {
+        self.untold.remove(uid);
+        self.messages.remove(&uid)
+    }
+
+    pub fn add_bell(&mut self, bell: &Arc<Bell>) {
+        self.bells.push(Arc::downgrade(bell));
+    }
+
+    /// Tells every open mailbox but the one with bell `own` that there is news.
+    pub fn changed(&mut self, own: Option<&Arc<Bell>>) {
+        self.changes += 1;
+        self.bells.retain(|bell| bell.strong_count() > 0);
+        for bell in self.bells.iter().filter_map(Weak::upgrade) {
+            if !own.is_some_and(|own| Arc::ptr_eq(own, &bell)) {
+                bell.ring();
+            }
+        }
+    }
+
+    pub fn status(&self, wanted: StatusWanted) -> MailboxStatus {
+        let count = |test: &dyn Fn(&Flags) -> bool| {
+            if wanted.counts { self.messages.values().filter(|m| test(&m.flags)).count() as u32 } else { 0 }
+        };
+        MailboxStatus {
+            messages: self.messages.len() as u32,
+            recent: self.untold.len() as u32,
+            uid_next: self.uid_next,
+            uid_validity: self.uid_validity,
+            unseen: count(&|flags| !flags.has(SystemFlag::Seen)),
+            deleted: count(&|flags| flags.has(SystemFlag::Deleted)),
+            size: if wanted.size { self.messages.values().map(|m| m.octets.len() as u64).sum() } else { 0 },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uids_do_not_run_over() {
+        let mut folder = Folder::new(UidValidity::new(1).unwrap(), None);
+        folder.uid_next = Uid::new(Uid::MAX.get() - 1).unwrap();
+        assert!(folder.check_uids(2).is_err());
+        folder.check_uids(1).unwrap();
+        folder.add(Message { octets: Arc::from(*b"x"), date: DateTime::utc(0), flags: Flags::new() });
+        assert!(folder.check_uids(1).is_err());
+        assert_eq!(folder.uid_next, Uid::MAX);
+    }
+}
