@@ -72,6 +72,9 @@ pub const SEARCH_WINDOW: usize = 256 * 1024;
 /// Patterns of one LIST, since each is held against each mailbox.
 pub const LIST_PATTERNS: usize = 100;
 
+/// Messages that FETCH marks as \Seen at once: few, since a client that goes away has not read those that were not yet sent.
+pub const SEEN_BATCH: usize = 64;
+
 /// From accept to login.
 pub const TIME_BEFORE_LOGIN: Duration = Duration::from_secs(60);
 /// The TLS handshake alone.

@@ -45,6 +45,32 @@ impl ToWire {
         }
         stored.len() as u64 + bare
     }
+
+    /// As [`ToWire::count`], but of the longest beginning of `stored` that makes at most `limit` wire octets. Gives its length, stored and on the
+    /// wire; the latter is one short of `limit` where an LF follows whose CR alone would still fit.
+    pub fn count_up_to(&mut self, stored: &[u8], limit: u64) -> (usize, u64) {
+        let mut bare = 0;
+        let mut fits = stored.len();
+        for at in memchr::memchr_iter(b'\n', stored) {
+            if at as u64 + bare >= limit {
+                break;
+            }
+            let after_cr = if at == 0 { self.after_cr } else { stored[at - 1] == b'\r' };
+            if !after_cr {
+                if at as u64 + bare + 2 > limit {
+                    fits = at;
+                    break;
+                }
+                bare += 1;
+            }
+        }
+        fits = fits.min(usize::try_from(limit.saturating_sub(bare)).unwrap_or(usize::MAX));
+        let wire = fits as u64 + bare;
+        if let Some(&last) = stored[..fits].last() {
+            self.after_cr = last == b'\r';
+        }
+        (fits, wire)
+    }
 }
 
 /// Wire octets to stored octets, in pieces.
@@ -113,6 +139,28 @@ mod tests {
         assert_eq!(round(b"a\r\nb\r\n", 1), (b"a\nb\n".to_vec(), b"a\r\nb\r\n".to_vec()));
         assert_eq!(round(b"a\r\r\n\rb\r", 2).1, b"a\r\r\n\rb\r");
         assert_eq!(round(b"a\nb", 3).1, b"a\r\nb");
+    }
+
+    #[test]
+    fn counting_up_to_a_limit_never_divides_a_line_end() {
+        let count = |stored: &[u8], limit| ToWire::new().count_up_to(stored, limit);
+        assert_eq!(count(b"ab\ncd", 2), (2, 2));
+        assert_eq!(count(b"ab\ncd", 3), (2, 2));
+        assert_eq!(count(b"ab\ncd", 4), (3, 4));
+        assert_eq!(count(b"ab\r\ncd", 3), (3, 3));
+        assert_eq!(count(b"\n\n", 0), (0, 0));
+        arbtest::arbtest(|u| {
+            let stored: Vec<u8> =
+                (0..u.int_in_range(0..=20)?).map(|_| u.choose(b"\r\nx").copied()).collect::<Result<_, _>>()?;
+            let limit = u.int_in_range(0..=45u64)?;
+            let (fits, wire) = ToWire::new().count_up_to(&stored, limit);
+            assert_eq!(ToWire::new().count(&stored[..fits]), wire);
+            assert!(wire <= limit);
+            if fits < stored.len() {
+                assert!(ToWire::new().count(&stored[..=fits]) > limit);
+            }
+            Ok(())
+        });
     }
 
     #[test]

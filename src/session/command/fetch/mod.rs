@@ -1,16 +1,93 @@
 //! FETCH: plan the cheapest source for each item, then one pass over the messages.
 
+mod items;
+mod section;
+mod source;
+
+pub use source::LastRead;
+
+use crate::limits;
+use crate::log::{Level, log};
+use crate::protocol::command::Numbers;
 use crate::protocol::command::fetch::Fetch;
+use crate::protocol::response::code::Code;
 use crate::session::Context;
 use crate::session::outcome::{Done, Refusal};
 use crate::session::selected::Selected;
+use crate::storage::StoreError;
+use crate::types::flag::FlagChange;
+use crate::types::{Flags, SystemFlag, Uid, UidSet};
+use items::Plan;
+use source::Block;
+use std::io;
 
-/// What is remembered of the message that was read last, so that a client which fetches a large message piece by piece does not cost a scan of
-/// the whole for each piece.
-#[derive(Default)]
-pub struct LastRead {}
+/// FETCH and UID FETCH. A message that fails does not keep the others from being answered; the tagged answer is then NO with the reason.
+pub fn fetch(context: &mut Context<'_>, selected: &mut Selected, fetch: &Fetch) -> Result<Done, Refusal> {
+    let uids: Vec<Uid> = selected.resolve(&fetch.set, fetch.numbers)?.iter().collect();
+    let plan = Plan::of(&fetch.items);
+    let marks = plan.sets_seen && !selected.read_only;
+    let batch = if marks { limits::SEEN_BATCH } else { uids.len().max(1) };
+    let mut block = Block::default();
+    let mut failure = None;
+    for batch in uids.chunks(batch) {
+        let changed = if marks { mark_seen(selected, batch)? } else { UidSet::new() };
+        for &uid in batch {
+            match items::answer(context, selected, fetch, &plan, uid, changed.contains(uid), &mut block) {
+                Ok(()) => {}
+                Err(Trouble::Broken(error)) => return Err(Refusal::Disconnected(error)),
+                Err(Trouble::UnknownEncoding) => {
+                    let text = "A part has a content transfer encoding that is not known";
+                    failure.get_or_insert_with(|| Refusal::no(Code::UnknownCte, text));
+                }
+                Err(Trouble::Store(StoreError::NoSuchMailbox)) => return Err(Refusal::MailboxGone),
+                // A UID that is gone is as one that never was (RFC 9051 section 6.4.9).
+                Err(Trouble::Store(StoreError::Expunged)) if fetch.numbers == Numbers::Uid => {}
+                Err(Trouble::Store(StoreError::Expunged)) => {
+                    failure.get_or_insert_with(|| {
+                        Refusal::no(Code::ExpungeIssued, "Some of the messages no longer exist")
+                    });
+                }
+                Err(Trouble::Store(error)) => {
+                    failure.get_or_insert_with(|| error.into());
+                }
+            }
+            context.channel.flush_if_full()?;
+        }
+    }
+    failure.map_or_else(|| Ok(Done::plain()), Err)
+}
 
-/// FETCH and UID FETCH.
-pub fn fetch(_context: &mut Context<'_>, _selected: &mut Selected, _fetch: &Fetch) -> Result<Done, Refusal> {
-    todo!()
+/// Why a message could not be answered in full.
+enum Trouble {
+    Store(StoreError),
+    /// A BINARY item was left out (RFC 9051 section 7.5.2).
+    UnknownEncoding,
+    /// In the midst of a response: the client cannot be told, and the connection must end.
+    Broken(io::Error),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Trouble::Store(error)
+    }
+}
+
+/// Sets \Seen on what lacks it and says where that changed something. A disk that is full does not keep anyone from reading.
+fn mark_seen(selected: &mut Selected, uids: &[Uid]) -> Result<UidSet, Refusal> {
+    let mailbox = &mut selected.mailbox;
+    let unseen: UidSet =
+        uids.iter().copied().filter(|&uid| mailbox.flags(uid).is_some_and(|f| !f.has(SystemFlag::Seen))).collect();
+    if unseen.is_empty() {
+        return Ok(unseen);
+    }
+    let mut seen = Flags::new();
+    seen.insert(SystemFlag::Seen);
+    match mailbox.store(&unseen, FlagChange::Add, &seen) {
+        Ok(changed) => Ok(changed.into_iter().map(|(uid, _)| uid).collect()),
+        Err(StoreError::NoSuchMailbox) => Err(Refusal::MailboxGone),
+        Err(error) => {
+            log!(Level::Warning, "cannot mark messages as seen: {error}");
+            Ok(UidSet::new())
+        }
+    }
 }

@@ -1,0 +1,275 @@
+//! One message's FETCH response: what it needs to know first, and its items in the order in which they were asked for.
+
+use super::Trouble;
+use super::section::{self, Decoded};
+use super::source::{Block, LastRead, Need, Source};
+use crate::log::{Level, log};
+use crate::message::section::{Section, SectionText};
+use crate::protocol::Dialect;
+use crate::protocol::command::fetch::{Fetch, FetchItem};
+use crate::protocol::response;
+use crate::session::Context;
+use crate::session::channel::Channel;
+use crate::session::selected::Selected;
+use crate::storage::StoreError;
+use crate::types::{DateTime, Flags, Uid};
+use std::io::{self, Write};
+
+/// What the items of a command ask of each message.
+#[derive(Default)]
+pub(super) struct Plan {
+    need: Need,
+    flags: bool,
+    size: bool,
+    date: bool,
+    /// Octets of the message are sent.
+    content: bool,
+    /// The items mark what they read as \Seen.
+    pub(super) sets_seen: bool,
+}
+
+impl Plan {
+    pub(super) fn of(items: &[FetchItem]) -> Self {
+        let mut plan = Plan::default();
+        for item in items {
+            plan.content |= matches!(
+                item,
+                FetchItem::Section { .. }
+                    | FetchItem::Binary { .. }
+                    | FetchItem::Rfc822
+                    | FetchItem::Rfc822Header
+                    | FetchItem::Rfc822Text
+            );
+            match item {
+                FetchItem::Flags => plan.flags = true,
+                FetchItem::Uid => {}
+                FetchItem::InternalDate => plan.date = true,
+                FetchItem::Size => plan.size = true,
+                FetchItem::Envelope | FetchItem::Rfc822Header => plan.need.header = true,
+                FetchItem::Body | FetchItem::BodyStructure => plan.need.structure = true,
+                FetchItem::Section { section, peek, .. } => {
+                    plan.section(section);
+                    plan.sets_seen |= !peek;
+                }
+                FetchItem::Binary { path, peek, .. } => {
+                    plan.binary(path);
+                    plan.sets_seen |= !peek;
+                }
+                FetchItem::BinarySize { path } => plan.binary(path),
+                FetchItem::Rfc822 => {
+                    plan.need.length = true;
+                    plan.sets_seen = true;
+                }
+                FetchItem::Rfc822Text => {
+                    plan.need.structure = true;
+                    plan.sets_seen = true;
+                }
+            }
+        }
+        plan
+    }
+
+    fn section(&mut self, section: &Section) {
+        match section.text {
+            SectionText::Whole if section.path.is_empty() => self.need.length = true,
+            SectionText::Header | SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_)
+                if section.path.is_empty() =>
+            {
+                self.need.header = true;
+            }
+            _ => self.need.structure = true,
+        }
+    }
+
+    fn binary(&mut self, path: &[u32]) {
+        if path.is_empty() { self.need.length = true } else { self.need.structure = true }
+    }
+}
+
+/// What was found out before the first octet of the response is written, since from then on nothing may fail.
+struct Known {
+    flags: Option<Flags>,
+    recent: bool,
+    date: Option<DateTime>,
+    size: Option<u64>,
+    unknown_encoding: bool,
+}
+
+/// Answers for one message. With `seen_set` its flags are told even if not asked for.
+pub(super) fn answer(
+    context: &mut Context<'_>,
+    selected: &mut Selected,
+    fetch: &Fetch,
+    plan: &Plan,
+    uid: Uid,
+    seen_set: bool,
+    block: &mut Block,
+) -> Result<(), Trouble> {
+    let Some(number) = selected.number_of(uid) else { return Ok(()) };
+    let mailbox = &mut selected.mailbox;
+    if !mailbox.uids().contains(uid) {
+        return Err(StoreError::Expunged.into());
+    }
+    let mut known = Known {
+        flags: if plan.flags || seen_set { Some(mailbox.flags(uid).ok_or(StoreError::Expunged)?) } else { None },
+        recent: context.enabled.dialect() == Dialect::Rev1 && mailbox.recent().contains(uid),
+        date: if plan.date { Some(mailbox.internal_date(uid)?) } else { None },
+        size: None,
+        unknown_encoding: false,
+    };
+    let last = &mut selected.last_read;
+    let mut source = None;
+    if !plan.need.nothing() {
+        let opened = source.insert(Source::new(mailbox.read(uid)?, std::mem::take(block)));
+        learn(opened, last, fetch, plan, uid, &mut known).map_err(StoreError::Io)?;
+    }
+    if plan.size {
+        // Once a message was measured, that is its size, so that it always agrees with BODY[].
+        known.size = match last.whole().filter(|_| source.is_some()) {
+            Some(whole) => Some(whole.wire),
+            None => Some(mailbox.size(uid)?),
+        };
+    }
+
+    let mark = context.channel.out.len();
+    response::fetch::begin(&mut context.channel.out, number);
+    let mut response = Response { channel: context.channel, source: source.as_mut(), last, known: &known, uid };
+    match response.items(&fetch.items, seen_set && !plan.flags) {
+        Ok(0) => context.channel.out.truncate(mark),
+        Ok(_) => context.channel.out.extend_from_slice(b")\r\n"),
+        Err(error) => {
+            if source.is_some_and(|source| source.failed()) {
+                log!(
+                    Level::Error,
+                    "message {uid} cannot be read to its end, so the connection ends within it: {error}"
+                );
+            }
+            return Err(Trouble::Broken(error));
+        }
+    }
+    if let Some(source) = source {
+        *block = source.into_block();
+    }
+    context.counters.fetched += u64::from(plan.content);
+    if known.unknown_encoding { Err(Trouble::UnknownEncoding) } else { Ok(()) }
+}
+
+/// Reads what the plan needs.
+fn learn(
+    source: &mut Source,
+    last: &mut LastRead,
+    fetch: &Fetch,
+    plan: &Plan,
+    uid: Uid,
+    known: &mut Known,
+) -> io::Result<()> {
+    last.learn(uid, source, plan.need)?;
+    for item in &fetch.items {
+        if let FetchItem::Binary { path, .. } | FetchItem::BinarySize { path } = item {
+            known.unknown_encoding |= section::decoded(source, last, path)? == Decoded::Unknown;
+        }
+    }
+    Ok(())
+}
+
+/// A response on its way out.
+struct Response<'a> {
+    channel: &'a mut Channel,
+    /// There if the plan needs it.
+    source: Option<&'a mut Source>,
+    last: &'a mut LastRead,
+    known: &'a Known,
+    uid: Uid,
+}
+
+impl Response<'_> {
+    /// Says how many items were written. With `flags_first`, FLAGS before those that were asked for.
+    fn items(&mut self, items: &[FetchItem], flags_first: bool) -> io::Result<usize> {
+        let mut written = 0;
+        for item in flags_first.then_some(&FetchItem::Flags).into_iter().chain(items) {
+            if self.left_out(item)? {
+                continue;
+            }
+            if written > 0 {
+                self.channel.out.push(b' ');
+            }
+            self.item(item)?;
+            written += 1;
+        }
+        Ok(written)
+    }
+
+    fn left_out(&mut self, item: &FetchItem) -> io::Result<bool> {
+        match (item, self.source.as_deref_mut()) {
+            (FetchItem::Binary { path, .. } | FetchItem::BinarySize { path }, Some(source)) => {
+                Ok(section::decoded(source, self.last, path)? == Decoded::Unknown)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn item(&mut self, item: &FetchItem) -> io::Result<()> {
+        let out = &mut self.channel.out;
+        match item {
+            FetchItem::Flags => {
+                response::fetch::flags(out, self.known.flags.as_ref().unwrap_or(&Flags::new()), self.known.recent);
+            }
+            FetchItem::Uid => write!(out, "UID {}", self.uid)?,
+            FetchItem::InternalDate => {
+                response::fetch::internal_date(out, self.known.date.unwrap_or(DateTime::utc(0)));
+            }
+            FetchItem::Size => write!(out, "RFC822.SIZE {}", self.known.size.unwrap_or(0))?,
+            FetchItem::Envelope => {
+                out.extend_from_slice(b"ENVELOPE ");
+                if let Some(message) = self.last.structure() {
+                    response::envelope::envelope(out, &message.envelope);
+                }
+            }
+            FetchItem::Body => self.structure("BODY ", false),
+            FetchItem::BodyStructure => self.structure("BODYSTRUCTURE ", true),
+            FetchItem::Section { section, partial, .. } => {
+                response::fetch::section_name(out, section, partial.map(|p| p.offset));
+                if let Some(source) = self.source.as_deref_mut() {
+                    section::body(self.channel, source, self.last, section, *partial)?;
+                }
+            }
+            FetchItem::Binary { path, partial, .. } => {
+                response::fetch::binary_name(out, "BINARY", path, partial.map(|p| p.offset));
+                if let Some(source) = self.source.as_deref_mut() {
+                    section::binary(self.channel, source, self.last, path, *partial)?;
+                }
+            }
+            FetchItem::BinarySize { path } => {
+                response::fetch::binary_name(out, "BINARY.SIZE", path, None);
+                let Some(source) = self.source.as_deref_mut() else { return Ok(()) };
+                // The grammar has no NIL for a part that is missing.
+                let size = match section::decoded(source, self.last, path)? {
+                    Decoded::Octets { size, .. } => size,
+                    Decoded::Missing | Decoded::Unknown => 0,
+                };
+                write!(self.channel.out, "{size}")?;
+            }
+            FetchItem::Rfc822 => self.whole_message("RFC822 ", SectionText::Whole)?,
+            FetchItem::Rfc822Header => self.whole_message("RFC822.HEADER ", SectionText::Header)?,
+            FetchItem::Rfc822Text => self.whole_message("RFC822.TEXT ", SectionText::Text)?,
+        }
+        Ok(())
+    }
+
+    fn structure(&mut self, name: &str, extended: bool) {
+        self.channel.out.extend_from_slice(name.as_bytes());
+        if let Some(message) = self.last.structure() {
+            response::structure::structure(&mut self.channel.out, message, extended);
+        }
+    }
+
+    /// A section of the message under its name of RFC 3501.
+    fn whole_message(&mut self, name: &str, text: SectionText) -> io::Result<()> {
+        self.channel.out.extend_from_slice(name.as_bytes());
+        let section = Section { path: Vec::new(), text };
+        match self.source.as_deref_mut() {
+            Some(source) => section::body(self.channel, source, self.last, &section, None),
+            None => Ok(()),
+        }
+    }
+}
