@@ -83,6 +83,16 @@ impl Channel {
         }
     }
 
+    /// What comes next, without using it.
+    pub(super) fn first_octet(&mut self, deadline: Instant) -> Result<u8, Silence> {
+        loop {
+            if let Some(&octet) = self.inbox.get(self.used) {
+                return Ok(octet);
+            }
+            self.fill(deadline, READ)?;
+        }
+    }
+
     /// Lets the literal that was announced become part of the command.
     pub(super) fn accept(&mut self, header: LiteralHeader) {
         self.framer.accept();
@@ -92,7 +102,7 @@ impl Channel {
     }
 
     /// Octets of a literal that does not go through the framer: at least one and at most `most`, to be handed to
-    /// [`Channel::used`] when they have been used.
+    /// [`Channel::use_octets`] when they have been used.
     pub(super) fn octets(&mut self, most: u64) -> Result<&[u8], Silence> {
         if self.used >= self.inbox.len() {
             self.fill(Instant::now() + limits::TIME_STALLED, READ_LITERAL)?;

@@ -2,10 +2,26 @@
 //! account and the channel come out, with the tag that still waits for its OK. Knows no mail store, so that it can run in a process
 //! that has none.
 
+use super::capabilities::{self, BeforeLogin};
 use super::channel::Channel;
-use crate::auth::{Account, Authenticator, Peer};
-use crate::protocol::command::Tag;
+use super::command::general;
+use super::input::{Heard, Silence};
+use crate::auth::sasl::{Exchange, Step};
+use crate::auth::{Account, Authenticator, Credentials, Peer, Refusal};
+use crate::encoding::base64;
+use crate::limits;
+use crate::log::{Level, Quoted, log};
+use crate::protocol::Dialect;
+use crate::protocol::command::auth::{Authenticate, Login};
+use crate::protocol::command::{self, Command, Parsed, Tag};
+use crate::protocol::cursor::SyntaxError;
+use crate::protocol::frame::{FrameLimits, LiteralHeader, TooLong};
+use crate::protocol::response::code::Code;
+use crate::protocol::response::{self, Condition};
 use crate::transport::tls::TlsConfig;
+use crate::types::Secret;
+use std::fmt;
+use std::time::Instant;
 
 /// What is offered before login.
 pub struct LoginPolicy<'a> {
@@ -27,6 +43,384 @@ pub enum LoginOutcome {
 }
 
 /// Holds the dialogue.
-pub fn login(_channel: Channel, _policy: &LoginPolicy<'_>, _authenticator: &mut dyn Authenticator) -> LoginOutcome {
-    todo!()
+pub fn login(channel: Channel, policy: &LoginPolicy<'_>, authenticator: &mut dyn Authenticator) -> LoginOutcome {
+    let deadline = Instant::now() + limits::TIME_BEFORE_LOGIN;
+    let mut dialogue = Dialogue { channel, policy, authenticator, deadline, failures: 0, wrong: 0, first: true };
+    dialogue.channel.stream.set_stall(limits::TIME_STALLED_BEFORE_LOGIN);
+    let code = Code::Capability(capabilities::before_login(dialogue.offer()));
+    response::status(&mut dialogue.channel.out, None, Condition::Ok, Some(&code), "IMAP server ready");
+    loop {
+        match dialogue.turn() {
+            Ok(()) => {}
+            Err(End::LoggedIn(account, tag)) => {
+                return LoginOutcome::LoggedIn { account, channel: dialogue.channel, tag };
+            }
+            Err(End::StartTls) => {
+                let Dialogue { channel, failures, wrong, .. } = dialogue;
+                let Some(channel) = start_tls(channel, policy, deadline) else { return LoginOutcome::Ended };
+                dialogue = Dialogue { channel, policy, authenticator, deadline, failures, wrong, first: true };
+                dialogue.channel.stream.set_stall(limits::TIME_STALLED_BEFORE_LOGIN);
+            }
+            Err(End::Over(reason)) => {
+                dialogue.channel.close();
+                log!(Level::Info, "No login host=[{}] service={} reason={reason}", Host(&policy.peer), policy.service);
+                return LoginOutcome::Ended;
+            }
+            Err(End::Bye(reason)) => {
+                response::status(&mut dialogue.channel.out, None, Condition::Bye, None, reason);
+                dialogue.channel.close();
+                log!(Level::Info, "No login host=[{}] service={} reason={reason}", Host(&policy.peer), policy.service);
+                return LoginOutcome::Ended;
+            }
+        }
+    }
+}
+
+/// The handshake. What the client sent behind STARTTLS in the clear is thrown away: anyone on the way could have put it there
+/// (CVE-2011-0411 and its kin).
+fn start_tls(channel: Channel, policy: &LoginPolicy<'_>, deadline: Instant) -> Option<Channel> {
+    let Channel { stream, stop, .. } = channel;
+    let deadline = deadline.min(Instant::now() + limits::TIME_OF_HANDSHAKE);
+    match stream.start_tls(policy.tls?, deadline) {
+        Ok(stream) => Some(Channel::new(stream, stop)),
+        Err(error) => {
+            let host = Host(&policy.peer);
+            log!(Level::Info, "No login host=[{host}] service={} reason=TLS handshake: {error}", policy.service);
+            None
+        }
+    }
+}
+
+/// Why the dialogue is over.
+enum End {
+    LoggedIn(Account, Tag),
+    StartTls,
+    /// BYE has been said, or cannot be.
+    Over(&'static str),
+    Bye(&'static str),
+}
+
+impl From<Silence> for End {
+    fn from(silence: Silence) -> Self {
+        match silence {
+            Silence::Ended(_) => End::Over("disconnected"),
+            Silence::Stop => End::Bye("Server is going down"),
+            Silence::TimeUp => End::Bye("Too slow"),
+        }
+    }
+}
+
+struct Dialogue<'p, 'a> {
+    channel: Channel,
+    policy: &'p LoginPolicy<'p>,
+    authenticator: &'a mut dyn Authenticator,
+    deadline: Instant,
+    failures: u32,
+    /// Commands that were none.
+    wrong: u32,
+    /// No line has come yet.
+    first: bool,
+}
+
+impl Dialogue<'_, '_> {
+    fn offer(&self) -> BeforeLogin {
+        let encrypted = self.channel.stream.is_tls();
+        BeforeLogin {
+            starttls: self.policy.tls.is_some() && !encrypted,
+            passwords: encrypted || self.policy.cleartext_allowed,
+        }
+    }
+
+    /// One command, or one literal of it.
+    fn turn(&mut self) -> Result<(), End> {
+        if self.first {
+            // A TLS ClientHello, for one, has no line end for long.
+            let octet = self.channel.first_octet(self.deadline)?;
+            if !octet.is_ascii_graphic() && !b" \r\n".contains(&octet) {
+                return Err(End::Bye("This is an IMAP server"));
+            }
+        }
+        match self.channel.hear(self.deadline)? {
+            Heard::Command(framed) if framed.iter().all(|&b| b == b' ') => Ok(()),
+            Heard::Command(framed) => {
+                let framed = Secret::new(framed);
+                let parsed = command::parse(framed.expose(), Dialect::Rev1);
+                let done = self.command(parsed);
+                self.channel.wipe_used();
+                done
+            }
+            Heard::Literal(header) => self.literal(header),
+            Heard::TooLong(TooLong::Literal(header)) if !header.non_synchronizing => {
+                let tag = command::parse(self.channel.framer.so_far(), Dialect::Rev1).tag;
+                self.channel.set_limits(super::input::LIMITS_BEFORE_LOGIN);
+                self.bad(tag.as_ref(), Some(&Code::TooBig), "Literal too long")
+            }
+            Heard::TooLong(_) => Err(End::Bye("Command too long")),
+        }
+    }
+
+    /// LOGIN with its password in a literal is refused before the client sends it in the clear.
+    fn literal(&mut self, header: LiteralHeader) -> Result<(), End> {
+        if !self.offer().passwords && !header.non_synchronizing {
+            let Parsed { tag, name, .. } = command::parse(self.channel.framer.so_far(), Dialect::Rev1);
+            if let (Some(tag), "LOGIN") = (tag, name.as_str()) {
+                self.channel.set_limits(super::input::LIMITS_BEFORE_LOGIN);
+                return self.privacy_required(&tag);
+            }
+        }
+        self.channel.accept(header);
+        Ok(())
+    }
+
+    fn command(&mut self, parsed: Parsed) -> Result<(), End> {
+        let first = std::mem::replace(&mut self.first, false);
+        let Some(tag) = parsed.tag else {
+            if first {
+                return Err(End::Bye("This is an IMAP server"));
+            }
+            return self.bad(None, None, "Missing or invalid tag");
+        };
+        match parsed.command {
+            Err(SyntaxError::UnknownCommand) if first => Err(End::Bye("This is an IMAP server")),
+            Err(error) => {
+                let text = general::syntax_text(&error);
+                self.bad(Some(&tag), None, &text)
+            }
+            Ok(Command::Capability) => {
+                let names = capabilities::before_login(self.offer());
+                response::capability(&mut self.channel.out, &names);
+                self.ok(&tag, "CAPABILITY completed")
+            }
+            Ok(Command::Noop) => self.ok(&tag, "NOOP completed"),
+            Ok(Command::Id(_)) => {
+                // No version before login.
+                response::id(&mut self.channel.out, &[("name", "imapd")]);
+                self.ok(&tag, "ID completed")
+            }
+            Ok(Command::Logout) => {
+                response::status(&mut self.channel.out, None, Condition::Bye, None, "Logging out");
+                self.ok(&tag, "LOGOUT completed")?;
+                Err(End::Over("logout"))
+            }
+            Ok(Command::StartTls) => self.starttls(&tag),
+            Ok(Command::Login(login)) => self.login(&tag, login),
+            Ok(Command::Authenticate(authenticate)) => self.authenticate(&tag, &authenticate),
+            Ok(_) => self.bad(Some(&tag), None, "Log in first"),
+        }
+    }
+
+    fn starttls(&mut self, tag: &Tag) -> Result<(), End> {
+        if self.channel.stream.is_tls() {
+            return self.bad(Some(tag), None, "TLS is already active");
+        }
+        if self.policy.tls.is_none() {
+            return self.bad(Some(tag), None, "TLS is not available");
+        }
+        self.ok(tag, "Begin TLS negotiation now")?;
+        self.channel.flush().map_err(|_| End::Over("disconnected"))?;
+        Err(End::StartTls)
+    }
+
+    fn login(&mut self, tag: &Tag, login: Login) -> Result<(), End> {
+        if !self.offer().passwords {
+            return self.privacy_required(tag);
+        }
+        match String::from_utf8(login.user) {
+            Ok(user) => self.check(tag, Credentials { user, password: login.password }),
+            Err(error) => self.failed(tag, error.as_bytes(), Refusal::Failed),
+        }
+    }
+
+    fn authenticate(&mut self, tag: &Tag, command: &Authenticate) -> Result<(), End> {
+        let Some(mut exchange) = Exchange::new(&command.mechanism) else {
+            return self.no(tag, None, "No such authentication mechanism");
+        };
+        if !self.offer().passwords {
+            return self.privacy_required(tag);
+        }
+        let initial = match &command.initial {
+            None => None,
+            // RFC 4959 section 3: the empty response.
+            Some(initial) if initial.expose() == b"=" => Some(Secret::new(Vec::new())),
+            Some(initial) => match decoded(initial) {
+                Some(initial) => Some(initial),
+                None => return self.bad(Some(tag), None, "Invalid base64"),
+            },
+        };
+        let mut step = exchange.start(initial.as_ref().map(Secret::expose));
+        loop {
+            match step {
+                Step::Challenge(challenge) => {
+                    response::continuation(&mut self.channel.out, &base64::encode(&challenge));
+                    let Some(line) = self.sasl_response()? else {
+                        return self.bad(Some(tag), None, "Invalid response");
+                    };
+                    if line.expose() == b"*" {
+                        return self.bad(Some(tag), None, "Authentication cancelled");
+                    }
+                    let Some(response) = decoded(&line) else {
+                        return self.bad(Some(tag), None, "Invalid base64");
+                    };
+                    step = exchange.respond(response.expose());
+                }
+                Step::Done(credentials) => return self.check(tag, credentials),
+                Step::Malformed(what) => return self.bad(Some(tag), None, what),
+                Step::NotAuthorized => return self.not_authorized(tag),
+            }
+        }
+    }
+
+    /// A line of a SASL exchange. `None` if it looked like one with a literal.
+    fn sasl_response(&mut self) -> Result<Option<Secret>, End> {
+        const SASL: FrameLimits = FrameLimits { line: limits::SASL.div_ceil(3) * 4, literal: 0, literals: 0, count: 0 };
+        self.channel.set_limits(SASL);
+        let heard = self.channel.hear(self.deadline)?;
+        self.channel.wipe_used();
+        let line = match heard {
+            Heard::Command(line) => Some(Secret::new(line)),
+            Heard::Literal(header) | Heard::TooLong(TooLong::Literal(header)) if !header.non_synchronizing => None,
+            Heard::Literal(_) | Heard::TooLong(_) => return Err(End::Bye("Response too long")),
+        };
+        self.channel.set_limits(super::input::LIMITS_BEFORE_LOGIN);
+        Ok(line)
+    }
+
+    /// Asks the authenticator, unless no account can have such a name or password.
+    fn check(&mut self, tag: &Tag, credentials: Credentials) -> Result<(), End> {
+        let password = credentials.password.expose();
+        if !is_plausible(&credentials.user)
+            || password.is_empty()
+            || password.len() > limits::PASSWORD
+            || password.contains(&0)
+        {
+            return self.failed(tag, credentials.user.as_bytes(), Refusal::Failed);
+        }
+        // The delay after a failure happens in there; what waits to be sent shall not wait with it.
+        self.channel.flush().map_err(|_| End::Over("disconnected"))?;
+        match self.authenticator.authenticate(&credentials, &self.policy.peer) {
+            Ok(account) => Err(End::LoggedIn(account, tag.clone())),
+            Err(refusal) => self.failed(tag, credentials.user.as_bytes(), refusal),
+        }
+    }
+
+    /// The same words whatever was wrong with name or password.
+    fn failed(&mut self, tag: &Tag, user: &[u8], refusal: Refusal) -> Result<(), End> {
+        let (code, text) = match refusal {
+            Refusal::Failed => (Code::AuthenticationFailed, "Authentication failed"),
+            Refusal::Expired => (Code::Expired, "Password expired"),
+            Refusal::Unavailable => (Code::Unavailable, "Authentication is not available now"),
+        };
+        // An outage of ours is no failed attempt of theirs: nobody shall be banned for it.
+        if refusal != Refusal::Unavailable {
+            log!(Level::Notice, "{}", FailedLogin { user, peer: &self.policy.peer });
+        }
+        self.no(tag, Some(&code), text)?;
+        self.count_failure()
+    }
+
+    fn not_authorized(&mut self, tag: &Tag) -> Result<(), End> {
+        log!(Level::Notice, "{}", FailedLogin { user: b"", peer: &self.policy.peer });
+        self.no(tag, Some(&Code::AuthorizationFailed), "Nobody may log in for another")?;
+        self.count_failure()
+    }
+
+    fn count_failure(&mut self) -> Result<(), End> {
+        self.failures += 1;
+        if self.failures < limits::FAILED_LOGINS { Ok(()) } else { Err(End::Bye("Too many failed logins")) }
+    }
+
+    fn privacy_required(&mut self, tag: &Tag) -> Result<(), End> {
+        self.no(tag, Some(&Code::PrivacyRequired), "Passwords are taken only over TLS")
+    }
+
+    fn ok(&mut self, tag: &Tag, text: &str) -> Result<(), End> {
+        response::status(&mut self.channel.out, Some(tag), Condition::Ok, None, text);
+        self.channel.flush_if_full().map_err(|_| End::Over("disconnected"))
+    }
+
+    fn no(&mut self, tag: &Tag, code: Option<&Code>, text: &str) -> Result<(), End> {
+        response::status(&mut self.channel.out, Some(tag), Condition::No, code, text);
+        self.channel.flush_if_full().map_err(|_| End::Over("disconnected"))
+    }
+
+    fn bad(&mut self, tag: Option<&Tag>, code: Option<&Code>, text: &str) -> Result<(), End> {
+        response::status(&mut self.channel.out, tag, Condition::Bad, code, text);
+        self.wrong += 1;
+        if self.wrong < limits::BAD_COMMANDS_BEFORE_LOGIN { Ok(()) } else { Err(End::Bye("Too many wrong commands")) }
+    }
+}
+
+fn decoded(text: &Secret) -> Option<Secret> {
+    base64::decode_strict(text.expose()).map(Secret::new)
+}
+
+/// Whether there can be an account of this name: nothing else is shown to PAM, made part of a path or written to `/run`.
+fn is_plausible(user: &str) -> bool {
+    !user.is_empty()
+        && user.len() <= limits::USER
+        && !user.starts_with(['-', '.', '~'])
+        && !user.chars().any(|c| c.is_control() || c.is_whitespace() || "/\\:*?%(){}[]<>\"'`|;,".contains(c))
+}
+
+/// The other end's address as the log shows it: an IPv4 address also where the socket is IPv6; `-` without one.
+pub(super) struct Host<'a>(pub &'a Peer);
+
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.address {
+            Some(address) => address.to_canonical().fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+/// The line that fail2ban's filter `uwimap-auth` matches: no blank in the name, the address in brackets at the end.
+struct FailedLogin<'a> {
+    user: &'a [u8],
+    peer: &'a Peer,
+}
+
+impl fmt::Display for FailedLogin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Quoted(if self.user.is_empty() { b"-" } else { self.user });
+        write!(f, "Login failed user={name} auth={name} host=[{}]", Host(self.peer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(user: &[u8], address: &str) -> String {
+        let peer = Peer { address: address.parse().ok(), port: 1 };
+        FailedLogin { user, peer: &peer }.to_string()
+    }
+
+    #[test]
+    fn the_line_of_a_failed_login_is_what_fail2ban_matches() {
+        assert_eq!(line(b"alice", "192.0.2.7"), "Login failed user=alice auth=alice host=[192.0.2.7]");
+        assert_eq!(line(b"", "::ffff:192.0.2.7"), "Login failed user=- auth=- host=[192.0.2.7]");
+    }
+
+    #[test]
+    fn a_user_name_cannot_forge_the_line_of_a_failed_login() {
+        let forged = line(b"x host=[1.2.3.4]\r\n\x1b\0\xff", "2001:db8::1");
+        assert!(forged.ends_with(" host=[2001:db8::1]"), "{forged}");
+        assert_eq!(forged.matches('[').count(), 1, "{forged}");
+        assert_eq!(forged.matches(' ').count(), 4, "{forged}");
+        assert!(forged.bytes().all(|b| b.is_ascii_graphic() || b == b' '), "{forged}");
+    }
+
+    #[test]
+    fn only_names_that_an_account_can_have_are_shown_to_the_authenticator() {
+        for name in ["alice", "alice@example.org", "jörg", "a.b-c_d+e", "DOMAIN$alice"] {
+            assert!(is_plausible(name), "{name}");
+        }
+        let long = "a".repeat(limits::USER + 1);
+        for name in
+            ["", "-rf", "../x", "a/b", ".", "a b", "a\tb", "a\nb", "a\0b", "%u", "%{user}", "it's", "(", "*", &long]
+        {
+            assert!(!is_plausible(name), "{name:?}");
+        }
+    }
 }

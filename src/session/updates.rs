@@ -1,1 +1,151 @@
 //! Storage changes into untagged EXISTS, EXPUNGE, FETCH; when each is allowed.
+
+use super::Enabled;
+use super::channel::Channel;
+use super::command::News;
+use super::outcome::Refusal;
+use super::selected::Selected;
+use crate::log::{Level, log};
+use crate::protocol::response::code::Code;
+use crate::protocol::response::{self, Condition, fetch, mailbox};
+use crate::storage::{Mailbox, StoreError};
+use crate::types::{Flags, Keyword, SeqNum, SystemFlag, Uid, UidSet};
+
+/// Keywords that mean the same to every client (RFC 9051 section 2.3.2), listed also where no message has them yet.
+const WELL_KNOWN: [&str; 5] = ["$MDNSent", "$Forwarded", "$Junk", "$NotJunk", "$Phishing"];
+
+/// Looks at the mailbox and tells the client what changed.
+///
+/// Expunges come first and from the last to the first, so that each number is right whether or not the client has counted the others.
+/// While they may not be told (RFC 9051 section 7.5.1), the messages keep their places. [`Refusal::MailboxGone`] if the mailbox is.
+pub fn tell(channel: &mut Channel, selected: &mut Selected, enabled: Enabled, news: News) -> Result<(), Refusal> {
+    if news == News::None {
+        return Ok(());
+    }
+    let changes = match selected.mailbox.sync() {
+        Ok(changes) => changes,
+        Err(StoreError::NoSuchMailbox) => return Err(Refusal::MailboxGone),
+        Err(error) => {
+            // The command was done all the same; what is new will be told when the store works again.
+            log!(Level::Warning, "cannot look for changes: {error}");
+            return Ok(());
+        }
+    };
+    selected.gone = selected.gone.union(&changes.expunged);
+    if news == News::All && !selected.gone.is_empty() {
+        expunges(channel, selected)?;
+    }
+    arrivals(channel, selected, &changes.arrived, enabled);
+    if changes.new_keywords {
+        keywords(&mut channel.out, selected);
+    }
+    for uid in changes.flags.difference(&selected.gone).iter() {
+        flags(channel, selected, uid, None, Items::of_news(enabled), enabled)?;
+    }
+    Ok(())
+}
+
+fn expunges(channel: &mut Channel, selected: &mut Selected) -> Result<(), Refusal> {
+    let gone = std::mem::take(&mut selected.gone);
+    let numbers: Vec<SeqNum> = gone.iter().filter_map(|uid| selected.number_of(uid)).collect();
+    for number in numbers.into_iter().rev() {
+        fetch::expunge(&mut channel.out, number);
+        channel.flush_if_full()?;
+    }
+    selected.view.retain(|&uid| !gone.contains(uid));
+    selected.saved = selected.saved.difference(&gone);
+    Ok(())
+}
+
+fn arrivals(channel: &mut Channel, selected: &mut Selected, arrived: &UidSet, enabled: Enabled) {
+    let last = selected.view.last().copied();
+    let before = selected.view.len();
+    selected.view.extend(arrived.iter().filter(|&uid| last.is_none_or(|last| uid > last)));
+    if selected.view.len() > before {
+        mailbox::exists(&mut channel.out, selected.exists());
+    }
+    let recent = selected.mailbox.recent().len();
+    if recent != selected.recent_told {
+        selected.recent_told = recent;
+        if !enabled.imap4rev2 {
+            mailbox::recent(&mut channel.out, u32::try_from(recent).unwrap_or(u32::MAX));
+        }
+    }
+}
+
+/// Whether the UID stands in a FETCH response about flags.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Items {
+    Flags,
+    UidAndFlags,
+}
+
+impl Items {
+    /// In IMAP4rev2 every FETCH response that was not asked for has the UID (RFC 9051 section 7.5.2).
+    pub fn of_news(enabled: Enabled) -> Self {
+        if enabled.imap4rev2 { Items::UidAndFlags } else { Items::Flags }
+    }
+}
+
+/// `* n FETCH (FLAGS (...))`, with these flags or else those that the mailbox says; nothing for a message that is not in the view.
+pub fn flags(
+    channel: &mut Channel,
+    selected: &Selected,
+    uid: Uid,
+    flags: Option<&Flags>,
+    items: Items,
+    enabled: Enabled,
+) -> Result<(), Refusal> {
+    let Some(number) = selected.number_of(uid) else { return Ok(()) };
+    let current;
+    let flags = match flags {
+        Some(flags) => flags,
+        None => match selected.mailbox.flags(uid) {
+            Some(flags) => {
+                current = flags;
+                &current
+            }
+            None => return Ok(()),
+        },
+    };
+    let recent = !enabled.imap4rev2 && selected.mailbox.recent().contains(uid);
+    let out = &mut channel.out;
+    fetch::begin(out, number);
+    if items == Items::UidAndFlags {
+        out.extend_from_slice(format!("UID {uid} ").as_bytes());
+    }
+    fetch::flags(out, flags, recent);
+    out.extend_from_slice(b")\r\n");
+    Ok(channel.flush_if_full()?)
+}
+
+/// FLAGS and PERMANENTFLAGS, if there are keywords that the client has not been told of.
+pub fn keywords(out: &mut Vec<u8>, selected: &mut Selected) {
+    let known = selected.mailbox.keywords().len();
+    if known != selected.keywords_told {
+        selected.keywords_told = known;
+        mailbox::flags(out, &applicable(&*selected.mailbox));
+        permanent_flags(out, selected);
+    }
+}
+
+/// The flags that FLAGS lists: what messages have, and what they may get.
+pub fn applicable(mailbox: &dyn Mailbox) -> Flags {
+    let mut flags = Flags::new();
+    SystemFlag::ALL.into_iter().for_each(|flag| flags.insert(flag));
+    mailbox.keywords().into_iter().for_each(|keyword| flags.insert_keyword(keyword));
+    if mailbox.can_create_keywords() {
+        WELL_KNOWN.into_iter().filter_map(Keyword::new).for_each(|keyword| flags.insert_keyword(keyword));
+    }
+    flags
+}
+
+/// `* OK [PERMANENTFLAGS (...)]`; none in a mailbox that is open for reading only.
+pub fn permanent_flags(out: &mut Vec<u8>, selected: &Selected) {
+    let code = if selected.read_only {
+        Code::PermanentFlags(Flags::new(), false)
+    } else {
+        Code::PermanentFlags(applicable(&*selected.mailbox), selected.mailbox.can_create_keywords())
+    };
+    response::status(out, None, Condition::Ok, Some(&code), "Flags that can be changed");
+}

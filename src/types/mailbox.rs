@@ -28,7 +28,7 @@ impl MailboxName {
         if text.len() > limits::MAILBOX_NAME {
             return Err(BadName("mailbox name too long"));
         }
-        let name: String = text.nfc().collect();
+        let name = normalized(text);
         if name.is_empty() {
             return Err(BadName("empty mailbox name"));
         }
@@ -88,6 +88,11 @@ impl MailboxName {
         }
         self.is_below(from).then(|| Self(format!("{}{}", to.0, &self.0[from.0.len()..]).into()))
     }
+}
+
+/// The text in NFC, as names are.
+pub fn normalized(text: &str) -> String {
+    text.nfc().collect()
 }
 
 /// RFC 9051 section 5.1 with RFC 5198 section 2: controls, line and paragraph separators, and what can make a name read as another.

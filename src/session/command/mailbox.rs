@@ -1,1 +1,80 @@
-//! See the file of the same name in `protocol/command`.
+//! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
+
+use super::select;
+use crate::protocol::command::mailbox::{Create, Rename};
+use crate::protocol::response::code::Code;
+use crate::session::Context;
+use crate::session::outcome::{Done, Refusal};
+use crate::session::selected::Selected;
+use crate::storage::{Access, MailStore, StoreError};
+use crate::types::MailboxName;
+
+/// CREATE (RFC 9051 section 6.3.4), with one special use at most (RFC 6154 section 3).
+pub fn create(context: &mut Context<'_>, create: &Create) -> Result<Done, Refusal> {
+    let special_use = match create.special_use.as_slice() {
+        [] => None,
+        [Ok(special_use)] => Some(*special_use),
+        [Err(_)] => return Err(Refusal::no(Code::UseAttr, "Unknown special use")),
+        _ => return Err(Refusal::no(Code::UseAttr, "A mailbox can have one special use")),
+    };
+    context.store.create(&create.mailbox, special_use)?;
+    make_parents(context.store, &create.mailbox);
+    Ok(Done::plain())
+}
+
+/// Makes the mailboxes above one that was made. Should that fail, they are listed as names without a mailbox.
+fn make_parents(store: &mut dyn MailStore, name: &MailboxName) {
+    for parent in name.ancestors() {
+        match store.create(&parent, None) {
+            Ok(()) | Err(StoreError::AlreadyExists) => {}
+            Err(_) => break,
+        }
+    }
+}
+
+/// DELETE (RFC 9051 section 6.3.5). If it was selected, nothing is any more.
+pub fn delete(context: &mut Context<'_>, selected: &mut Option<Selected>, name: &MailboxName) -> Result<Done, Refusal> {
+    match context.store.delete(name) {
+        Ok(()) => {}
+        Err(StoreError::NoSuchMailbox) if context.store.list()?.iter().any(|listed| listed.name.is_below(name)) => {
+            return Err(StoreError::HasChildren.into());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    if selected.as_ref().is_some_and(|selected| selected.name == *name) {
+        *selected = None;
+        select::closed(context);
+    }
+    Ok(Done::plain())
+}
+
+/// RENAME (RFC 9051 section 6.3.6). If what was selected has another name now, it stays selected.
+pub fn rename(context: &mut Context<'_>, selected: &mut Option<Selected>, rename: &Rename) -> Result<Done, Refusal> {
+    let Rename { from, to } = rename;
+    if to.is_below(from) && !from.is_inbox() {
+        return Err(StoreError::Cannot("a mailbox cannot be moved into itself").into());
+    }
+    context.store.rename(from, to)?;
+    make_parents(context.store, to);
+    if let Some(selected) = selected
+        && !from.is_inbox()
+        && let Some(name) = selected.name.moved(from, to)
+    {
+        let access = if selected.read_only { Access::ReadOnly } else { Access::ReadWrite };
+        let mailbox = context.store.open(&name, access).map_err(|_| Refusal::MailboxGone)?;
+        selected.reopened(name, mailbox);
+    }
+    Ok(Done::plain())
+}
+
+/// SUBSCRIBE (RFC 9051 section 6.3.7). The mailbox need not exist, nor be one that can be selected: clients do so.
+pub fn subscribe(context: &mut Context<'_>, name: &MailboxName) -> Result<Done, Refusal> {
+    context.store.subscribe(name)?;
+    Ok(Done::plain())
+}
+
+/// UNSUBSCRIBE (RFC 9051 section 6.3.8).
+pub fn unsubscribe(context: &mut Context<'_>, name: &MailboxName) -> Result<Done, Refusal> {
+    context.store.unsubscribe(name)?;
+    Ok(Done::plain())
+}

@@ -1,1 +1,37 @@
-//! See the file of the same name in `protocol/command`.
+//! STORE, UID STORE.
+
+use crate::protocol::command::Numbers;
+use crate::protocol::command::store::Store;
+use crate::protocol::response::code::Code;
+use crate::session::Context;
+use crate::session::outcome::{Done, Refusal};
+use crate::session::selected::Selected;
+use crate::session::updates::{self, Items};
+
+/// STORE (RFC 9051 section 6.4.6). Of messages that another session expunged, by number, the client hears by NO
+/// (RFC 2180 section 4.2); UIDs without a message are passed over.
+pub fn store(context: &mut Context<'_>, selected: &mut Selected, store: &Store) -> Result<Done, Refusal> {
+    if selected.read_only {
+        return Err(Refusal::no(Code::ReadOnly, "Mailbox is open for reading only"));
+    }
+    let uids = selected.resolve(&store.set, store.numbers)?;
+    if uids.is_empty() {
+        return Ok(Done::plain());
+    }
+    let changed = selected.mailbox.store(&uids, store.change, &store.flags)?;
+    updates::keywords(&mut context.channel.out, selected);
+    if store.silent {
+        return Ok(Done::plain());
+    }
+    let items = match store.numbers {
+        Numbers::Uid => Items::UidAndFlags,
+        Numbers::Sequence => Items::of_news(*context.enabled),
+    };
+    for (uid, flags) in &changed {
+        updates::flags(context.channel, selected, *uid, Some(flags), items, *context.enabled)?;
+    }
+    if store.numbers == Numbers::Sequence && changed.len() < uids.len() {
+        return Err(Refusal::no(Code::ExpungeIssued, "Some of the messages no longer exist"));
+    }
+    Ok(Done::plain())
+}
