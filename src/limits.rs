@@ -64,8 +64,14 @@ pub const HEADER_FIELD: usize = 1024 * 1024;
 pub const HEADERS: usize = 10 * 1024 * 1024;
 /// Parameters of one MIME header field (RFC 2231 included).
 pub const MIME_PARAMETERS: usize = 128;
+/// Parameters of all MIME header fields of one message: enough for every part, and they cost far more memory than octets in the file.
+pub const MIME_PARAMETERS_OF_MESSAGE: usize = 100_000;
+/// A boundary. RFC 2046 section 5.1.1 allows 70; a multipart with a longer one than this is not taken apart.
+pub const MIME_BOUNDARY: usize = 1000;
 /// Addresses shown of one address field.
 pub const ADDRESSES: usize = 10_000;
+/// Addresses shown of all fields of one message and the messages within it.
+pub const ADDRESSES_OF_MESSAGE: usize = 100_000;
 /// A decoded header field or body part that SEARCH holds in memory at once.
 pub const SEARCH_WINDOW: usize = 256 * 1024;
 

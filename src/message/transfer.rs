@@ -1,21 +1,180 @@
 //! Undo base64, quoted-printable and uuencode-free identity encodings, as a stream.
 
+use super::parameter::hex;
+use crate::encoding::{ascii, base64};
+
 /// One part's content transfer decoder.
-pub struct Decoder {}
+pub struct Decoder {
+    state: State,
+}
+
+enum State {
+    Identity,
+    Base64(base64::Decoder),
+    QuotedPrintable(QuotedPrintable),
+}
 
 impl Decoder {
     /// `None` for an encoding that is not known, which BINARY answers with UNKNOWN-CTE (RFC 3516 section 4.3).
-    pub fn new(_encoding: &[u8]) -> Option<Self> {
-        todo!()
+    pub fn new(encoding: &[u8]) -> Option<Self> {
+        let encoding = ascii::trim(encoding);
+        let is = |name: &str| encoding.eq_ignore_ascii_case(name.as_bytes());
+        let state = if is("base64") {
+            State::Base64(base64::Decoder::new())
+        } else if is("quoted-printable") {
+            State::QuotedPrintable(QuotedPrintable::default())
+        } else if is("7bit") || is("8bit") || is("binary") || encoding.is_empty() {
+            State::Identity
+        } else {
+            return None;
+        };
+        Some(Self { state })
     }
 
     /// Decodes a further piece in wire form, appending to `out`.
-    pub fn push(&mut self, _wire: &[u8], _out: &mut Vec<u8>) {
-        todo!()
+    pub fn push(&mut self, wire: &[u8], out: &mut Vec<u8>) {
+        match &mut self.state {
+            State::Identity => out.extend_from_slice(wire),
+            State::Base64(decoder) => decoder.push(wire, out),
+            State::QuotedPrintable(decoder) => wire.iter().for_each(|&octet| decoder.push(octet, out)),
+        }
     }
 
     /// Appends what was held back.
-    pub fn finish(self, _out: &mut Vec<u8>) {
-        todo!()
+    pub fn finish(self, out: &mut Vec<u8>) {
+        if let State::QuotedPrintable(decoder) = self.state {
+            decoder.finish(out);
+        }
+    }
+}
+
+/// Blanks that may turn out to be the end of a line. RFC 2045 section 6.7 allows lines of 76 octets; longer runs are no padding.
+const BLANKS: usize = 998;
+
+/// RFC 2045 section 6.7. What is no encoding stays as it is, as section 6.7 advises.
+///
+/// ```abnf
+/// quoted-printable := qp-line *(CRLF qp-line)
+/// hex-octet        := "=" 2(DIGIT / "A" / "B" / "C" / "D" / "E" / "F")
+/// ```
+#[derive(Default)]
+struct QuotedPrintable {
+    /// `=` and what came behind it, or blanks, or CR: what cannot be decided yet.
+    held: Vec<u8>,
+}
+
+impl QuotedPrintable {
+    fn push(&mut self, octet: u8, out: &mut Vec<u8>) {
+        match (self.held.first(), octet) {
+            // Nothing waits.
+            (None, b'=' | b' ' | b'\t' | b'\r') => self.held.push(octet),
+            (None, _) => out.push(octet),
+            // The end of a line: soft behind `=`, else without the blanks before it.
+            (Some(b'='), b'\n') if self.is_blank_behind_first() => self.held.clear(),
+            (Some(b' ' | b'\t' | b'\r'), b'\n') => {
+                if self.held.last() == Some(&b'\r') {
+                    out.push(b'\r');
+                }
+                out.push(b'\n');
+                self.held.clear();
+            }
+            (Some(b'='), _) if self.held.len() == 1 && hex(octet).is_some() => self.held.push(octet),
+            (Some(b'='), _) if self.held.len() == 2 && hex(self.held[1]).is_some() => {
+                if let (Some(high), Some(low)) = (hex(self.held[1]), hex(octet)) {
+                    out.push(high << 4 | low);
+                    self.held.clear();
+                } else {
+                    self.release(octet, out);
+                }
+            }
+            // Blanks, and one CR at their end.
+            (Some(_), b' ' | b'\t' | b'\r') if self.held.last() != Some(&b'\r') && self.held.len() < BLANKS => {
+                self.held.push(octet)
+            }
+            _ => self.release(octet, out),
+        }
+    }
+
+    fn is_blank_behind_first(&self) -> bool {
+        self.held[1..].iter().all(|octet| matches!(octet, b' ' | b'\t' | b'\r'))
+    }
+
+    /// What waited is nothing special.
+    fn release(&mut self, octet: u8, out: &mut Vec<u8>) {
+        out.append(&mut self.held);
+        self.push(octet, out);
+    }
+
+    fn finish(mut self, out: &mut Vec<u8>) {
+        // A soft line end before the end of the body, or blanks at the end of the last line.
+        let ends = matches!(self.held.first(), Some(b'=' | b' ' | b'\t')) && self.is_blank_behind_first();
+        if !ends {
+            out.append(&mut self.held);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(encoding: &str, wire: &str, piece: usize) -> String {
+        let (mut decoder, mut out) = (Decoder::new(encoding.as_bytes()).unwrap(), Vec::new());
+        wire.as_bytes().chunks(piece).for_each(|piece| decoder.push(piece, &mut out));
+        decoder.finish(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn quoted(wire: &str) -> String {
+        let whole = decode("Quoted-Printable", wire, 10_000);
+        assert_eq!(decode("quoted-printable", wire, 1), whole);
+        assert_eq!(decode("quoted-printable", wire, 3), whole);
+        whole
+    }
+
+    #[test]
+    fn quoted_printable_is_undone() {
+        assert_eq!(
+            quoted("Now's the time =\r\nfor all folk to come=\r\n to the aid"),
+            "Now's the time for all folk to come to the aid"
+        );
+        assert_eq!(quoted("=C3=a9=3D\r\n"), "\u{e9}=\r\n");
+        assert_eq!(quoted("trailing \t \r\nblanks  "), "trailing\r\nblanks");
+        assert_eq!(quoted("soft= \t\r\nbreak="), "softbreak");
+        assert_eq!(quoted("lf=\nonly \n"), "lfonly\n");
+    }
+
+    #[test]
+    fn what_is_not_quoted_printable_stays() {
+        assert_eq!(quoted("a=b=4x=4=41== =x =\rx\ry \r\rz"), "a=b=4x=4A== =x =\rx\ry \r\rz");
+        assert_eq!(quoted("x=4"), "x=4");
+        assert_eq!(quoted("x\r"), "x\r");
+        let blanks = format!("a{}b", " ".repeat(5000));
+        assert_eq!(quoted(&blanks), blanks);
+    }
+
+    #[test]
+    fn base64_is_undone_and_identity_does_nothing() {
+        assert_eq!(decode("BASE64", "Zm9v\r\nYmFy\r\n", 5), "foobar");
+        assert_eq!(decode(" 8bit ", "a=41\r\n", 2), "a=41\r\n");
+        assert_eq!(decode("binary", "\0", 2), "\0");
+    }
+
+    #[test]
+    fn an_unknown_encoding_has_no_decoder() {
+        assert!(Decoder::new(b"x-uuencode").is_none());
+        assert!(Decoder::new(&[b'x'; 5000]).is_none());
+    }
+
+    #[test]
+    fn quoted_printable_of_any_pieces_is_the_same() {
+        arbtest::arbtest(|u| {
+            let mut text = String::new();
+            for _ in 0..u.int_in_range(0..=30)? {
+                text.push_str(u.choose(&["=", "4", "1", " ", "\t", "\r", "\n", "\r\n", "x"])?);
+            }
+            quoted(&text);
+            Ok(())
+        });
     }
 }
