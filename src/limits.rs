@@ -96,6 +96,11 @@ pub const TIME_KEEPALIVE: Duration = Duration::from_secs(12 * 60);
 /// How often a mailbox is looked at in IDLE when the system gives no notice of changes.
 pub const TIME_POLL: Duration = Duration::from_secs(10);
 
+/// What a failed login takes at least, so that its time tells nothing.
+pub const TIME_OF_FAILURE: Duration = Duration::from_secs(2);
+/// What a password check may take, the delays of its PAM modules included.
+pub const TIME_OF_CHECK: Duration = Duration::from_secs(60);
+
 /// Failed logins on one connection before BYE.
 pub const FAILED_LOGINS: u32 = 3;
 /// Commands that are no IMAP on one connection before login; the first such already ends it when it is the first line.

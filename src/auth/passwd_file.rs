@@ -1,1 +1,258 @@
 //! Authenticator over a file: development, tests, virtual users.
+//!
+//! A line is `user:{SCHEME}secret:uid:gid:gecos:home`, the fields after the secret optional; empty lines and those that begin with `#` are passed over. Schemes are
+//! PLAIN, SHA512-CRYPT (`$6$...`), BLF-CRYPT (`$2y$...`) and ARGON2ID (`$argon2id$...`). Where a process becomes the user, a line without uid stands for the
+//! system's account of that name.
+
+use super::{Account, Accounts, Authenticator, Credentials, Peer, Refusal, UnixAccount};
+use super::{is_plausible_name, unix_account, wait_after_failure};
+use crate::limits;
+use crate::log::{Level, log};
+use sha_crypt::PasswordVerifier as _;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use zeroize::Zeroizing;
+
+/// The file and what was last read of it. Cheap enough to clone for each connection.
+#[derive(Clone)]
+pub struct PasswdFile {
+    path: PathBuf,
+    accounts: Accounts,
+    stamp: Stamp,
+    entries: HashMap<String, Entry>,
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+#[derive(Clone)]
+struct Entry {
+    secret: Stored,
+    unix: Option<UnixAccount>,
+}
+
+#[derive(Clone)]
+enum Stored {
+    Plain(Zeroizing<String>),
+    Sha512Crypt(String),
+    Bcrypt(String),
+    Argon2id(String),
+}
+
+impl PasswdFile {
+    /// Reads the file. The error is one line for the administrator.
+    pub fn load(path: &Path, accounts: Accounts) -> Result<Self, String> {
+        let (stamp, entries) = read(path)?;
+        Ok(Self { path: path.to_owned(), accounts, stamp, entries })
+    }
+
+    /// Reads the file again if it has changed. What was last read stays while it cannot be read or has a line that makes no sense, as a file that is just being
+    /// written may.
+    fn refresh(&mut self) {
+        let now = std::fs::metadata(&self.path).map(|metadata| Stamp::of(&metadata));
+        if now.is_ok_and(|now| now == self.stamp) {
+            return;
+        }
+        match read(&self.path) {
+            Ok((stamp, entries)) => (self.stamp, self.entries) = (stamp, entries),
+            Err(error) => log!(Level::Error, "{error}; what it said before still holds"),
+        }
+    }
+
+    fn check(&self, credentials: &Credentials) -> Result<Account, Refusal> {
+        let entry = self.entries.get(&credentials.user);
+        // Somebody's secret is checked for an unknown user too, so that it costs the same.
+        let Some(secret) = entry.or_else(|| self.entries.values().next()).map(|entry| &entry.secret) else {
+            return Err(Refusal::Failed);
+        };
+        let right = credentials.password.expose().len() <= limits::PASSWORD && secret.is(credentials.password.expose());
+        let (Some(entry), true) = (entry, right) else { return Err(Refusal::Failed) };
+        let name = credentials.user.clone();
+        match (self.accounts, &entry.unix) {
+            (Accounts::Any, _) => Ok(Account { name, unix: None }),
+            (accounts, Some(unix)) if accounts.allow(unix.uid) => Ok(Account { name, unix: Some(unix.clone()) }),
+            (_, Some(_)) => Err(Refusal::Failed),
+            (accounts, None) => {
+                let unix = unix_account(&name, accounts)?.ok_or(Refusal::Failed)?;
+                Ok(Account { name, unix: Some(unix) })
+            }
+        }
+    }
+}
+
+impl Authenticator for PasswdFile {
+    fn authenticate(&mut self, credentials: &Credentials, _peer: &Peer) -> Result<Account, Refusal> {
+        let began = Instant::now();
+        self.refresh();
+        let result = self.check(credentials);
+        if result.is_err() {
+            wait_after_failure(began);
+        }
+        result
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        Self { inode: metadata.ino(), size: metadata.size(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
+    }
+}
+
+fn read(path: &Path) -> Result<(Stamp, HashMap<String, Entry>), String> {
+    let failed = |error: io::Error| format!("cannot read the password file {}: {error}", path.display());
+    let mut file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.mode() & 0o002 != 0 {
+        return Err(format!("anybody may write to the password file {}", path.display()));
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.read_to_string(&mut text).map_err(failed)?;
+    let mut entries = HashMap::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (name, entry) =
+            entry(line).map_err(|why| format!("password file {} line {}: {why}", path.display(), number + 1))?;
+        if entries.insert(name.to_owned(), entry).is_some() {
+            return Err(format!("password file {} line {}: a user twice", path.display(), number + 1));
+        }
+    }
+    Ok((Stamp::of(&metadata), entries))
+}
+
+/// One line. What is wrong with it is said without showing any of it.
+fn entry(line: &str) -> Result<(&str, Entry), &'static str> {
+    let mut fields = line.split(':');
+    let name = fields.next().filter(|name| is_plausible_name(name)).ok_or("this is not the name of a user")?;
+    let secret = fields.next().ok_or("expected a secret after the user")?;
+    let secret = secret
+        .strip_prefix('{')
+        .and_then(|rest| rest.split_once('}'))
+        .ok_or("expected {SCHEME} before the secret")
+        .and_then(|(scheme, secret)| Stored::new(scheme, secret))?;
+    let mut number = |what| match fields.next() {
+        None | Some("") => Ok(None),
+        Some(digits) => digits.parse::<u32>().map(Some).map_err(|_| what),
+    };
+    let uid = number("the uid is not a number")?;
+    let gid = number("the gid is not a number")?;
+    let home = fields.nth(1).filter(|home| !home.is_empty());
+    let unix = match (uid, gid, home) {
+        (Some(uid), Some(gid), home) => Some(UnixAccount { uid, gid, home: home.unwrap_or("/nonexistent").into() }),
+        (None, None, None) => None,
+        _ => return Err("uid and gid belong together, and a home to them"),
+    };
+    Ok((name, Entry { secret, unix }))
+}
+
+impl Stored {
+    fn new(scheme: &str, secret: &str) -> Result<Self, &'static str> {
+        let hashed = |prefix: &str| {
+            if secret.starts_with(prefix) { Ok(secret.to_owned()) } else { Err("the secret does not fit its scheme") }
+        };
+        match scheme {
+            "PLAIN" if secret.is_empty() => Err("the secret is empty"),
+            "PLAIN" => Ok(Stored::Plain(Zeroizing::new(secret.to_owned()))),
+            "SHA512-CRYPT" => hashed("$6$").map(Stored::Sha512Crypt),
+            "BLF-CRYPT" => hashed("$2").map(Stored::Bcrypt),
+            "ARGON2ID" => hashed("$argon2id$").map(Stored::Argon2id),
+            _ => Err("the scheme is none of PLAIN, SHA512-CRYPT, BLF-CRYPT, ARGON2ID"),
+        }
+    }
+
+    fn is(&self, password: &[u8]) -> bool {
+        match self {
+            Stored::Plain(secret) => is_equal(secret.as_bytes(), password),
+            Stored::Sha512Crypt(hash) => sha_crypt::ShaCrypt::SHA512.verify_password(password, hash.as_str()).is_ok(),
+            Stored::Bcrypt(hash) => bcrypt::verify(password, hash).unwrap_or(false),
+            Stored::Argon2id(hash) => argon2::Argon2::default().verify_password(password, hash.as_str()).is_ok(),
+        }
+    }
+}
+
+/// In a time that does not tell how much of it is right.
+fn is_equal(secret: &[u8], given: &[u8]) -> bool {
+    let differences = secret.iter().zip(given).fold(0, |sum, (a, b)| std::hint::black_box(sum | (a ^ b)));
+    secret.len() == given.len() && differences == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Secret;
+    use std::io::Write;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    fn check(file: &PasswdFile, user: &str, password: &str) -> Result<Account, Refusal> {
+        file.check(&Credentials { user: user.to_owned(), password: Secret::new(password.as_bytes().to_vec()) })
+    }
+
+    /// By `openssl passwd -6`, crypt(3) and argon2's own test vectors.
+    const HASHED: &str = "\
+sha:{SHA512-CRYPT}$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/
+blf:{BLF-CRYPT}$2y$04$abcdefghijklmnopqrstuughE8Ev8uGFaUgY2cNEySvxngrb/Jzdm
+arg:{ARGON2ID}$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4
+plain:{PLAIN}password
+";
+
+    #[test]
+    fn each_scheme_knows_its_password() {
+        let text = file(HASHED);
+        let file = PasswdFile::load(text.path(), Accounts::Any).unwrap();
+        for user in ["sha", "blf", "arg", "plain"] {
+            assert_eq!(check(&file, user, "password"), Ok(Account { name: user.to_owned(), unix: None }), "{user}");
+            assert_eq!(check(&file, user, "passwor"), Err(Refusal::Failed), "{user}");
+            assert_eq!(check(&file, user, "password2"), Err(Refusal::Failed), "{user}");
+        }
+        assert_eq!(check(&file, "nobody-here", "password"), Err(Refusal::Failed));
+    }
+
+    #[test]
+    fn fields_after_the_secret_make_an_account() {
+        let text =
+            file("# virtual\n\nal:{PLAIN}x:5000:5001:Al:/srv/al\nroot:{PLAIN}x:0:0::/root\nlow:{PLAIN}x:99:99\n");
+        let file = PasswdFile::load(text.path(), Accounts::Unix { min_uid: 1000 }).unwrap();
+        let account = check(&file, "al", "x").unwrap();
+        assert_eq!(account.unix, Some(UnixAccount { uid: 5000, gid: 5001, home: "/srv/al".into() }));
+        assert_eq!(check(&file, "root", "x"), Err(Refusal::Failed));
+        assert_eq!(check(&file, "low", "x"), Err(Refusal::Failed));
+    }
+
+    #[test]
+    fn a_line_that_makes_no_sense_is_named_without_its_secret() {
+        for line in
+            ["al", "al:hunter2", "al:{MD5}hunter2", "../al:{PLAIN}hunter2", "al:{PLAIN}hunter2:x", "al:{PLAIN}:1:1"]
+        {
+            let text = file(&format!("ok:{{PLAIN}}x\n{line}\n"));
+            let error = PasswdFile::load(text.path(), Accounts::Any).err().unwrap();
+            assert!(error.contains(" line 2: ") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_change_is_seen_and_a_damaged_file_changes_nothing() {
+        let mut text = file("al:{PLAIN}one\n");
+        let mut file = PasswdFile::load(text.path(), Accounts::Any).unwrap();
+        text.write_all(b"bo:{PLAIN}two\n").unwrap();
+        file.refresh();
+        assert!(check(&file, "bo", "two").is_ok());
+        text.write_all(b"ca:{PL").unwrap();
+        file.refresh();
+        assert!(check(&file, "bo", "two").is_ok());
+    }
+}

@@ -1,0 +1,78 @@
+//! Become another user for good, and prove that there is no way back.
+
+use nix::unistd::{Gid, Uid, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid};
+use std::io;
+
+/// Whether this process may do anything.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// The effective uid.
+pub fn effective_uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+/// The process is this user with these groups from now on, without any capability. An error means that it may be anything: end it.
+pub fn become_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    if uid.is_root() {
+        return Err(io::Error::other("root is not a user to become"));
+    }
+    let groups: Vec<Gid> = groups.iter().map(|&group| Gid::from_raw(group)).collect();
+    setgroups(&groups)?;
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)?;
+    drop_capabilities()?;
+    verify(uid, gid, groups)
+}
+
+fn verify(uid: Uid, gid: Gid, mut groups: Vec<Gid>) -> io::Result<()> {
+    let uids = getresuid()?;
+    let gids = getresgid()?;
+    let mut now = getgroups()?;
+    now.sort_unstable_by_key(|group| group.as_raw());
+    now.dedup();
+    groups.sort_unstable_by_key(|group| group.as_raw());
+    groups.dedup();
+    if [uids.real, uids.effective, uids.saved] != [uid; 3]
+        || [gids.real, gids.effective, gids.saved] != [gid; 3]
+        || now != groups
+    {
+        return Err(io::Error::other("the process did not become the user"));
+    }
+    let root = Uid::from_raw(0);
+    if nix::unistd::setuid(root).is_ok() || setresuid(root, root, root).is_ok() {
+        return Err(io::Error::other("the process can become root again"));
+    }
+    Ok(())
+}
+
+/// Empties the effective, permitted and inheritable sets and looks whether they are. Ambient capabilities go with the permitted ones.
+fn drop_capabilities() -> io::Result<()> {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: libc::c_int,
+    }
+    #[repr(C)]
+    #[derive(Clone, Copy, Default, PartialEq, Eq)]
+    struct Sets {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    /// _LINUX_CAPABILITY_VERSION_3: two words of 32 bits to a set.
+    const VERSION: u32 = 0x2008_0522;
+    let mut header = Header { version: VERSION, pid: 0 };
+    let mut sets = [Sets::default(); 2];
+    // SAFETY: both pointers are to structures of the layout that this version of the call has.
+    if unsafe { libc::syscall(libc::SYS_capset, &raw mut header, sets.as_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: as above; the kernel writes two sets.
+    if unsafe { libc::syscall(libc::SYS_capget, &raw mut header, sets.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if sets == [Sets::default(); 2] { Ok(()) } else { Err(io::Error::other("the process kept capabilities")) }
+}

@@ -1,0 +1,186 @@
+//! Processes: fork, wait, end; what a process inherits and gives up.
+
+use super::sealed;
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::ForkResult;
+use std::fs::File;
+use std::io;
+use std::os::fd::RawFd;
+
+/// A process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Pid(nix::unistd::Pid);
+
+impl std::fmt::Display for Pid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which of the two processes this is.
+pub enum Forked {
+    Child,
+    Parent(Pid),
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    Exit(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// Makes a second process. In a process with several threads the child may only do what [`super::sealed`] protects, and end.
+pub fn fork() -> io::Result<Forked> {
+    let _sealed = sealed();
+    // SAFETY: the child of a process with one thread may do anything. In one with more, only the locks held by other threads matter: glibc makes malloc
+    // usable after fork, and the account database, which it does not, is behind the lock taken above.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Child => Ok(Forked::Child),
+        ForkResult::Parent { child } => Ok(Forked::Parent(Pid(child))),
+    }
+}
+
+/// Ends this process at once: nothing is flushed, no destructor runs. For children of [`fork`].
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit has no preconditions.
+    unsafe { libc::_exit(code) }
+}
+
+/// A child that has ended and was not waited for yet, if there is one.
+pub fn reap() -> Option<(Pid, Ended)> {
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, code)) => return Some((Pid(pid), Ended::Exit(code))),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => return Some((Pid(pid), Ended::Signal(signal as i32))),
+            Ok(WaitStatus::StillAlive) => return None,
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Waits for one child to end.
+pub fn wait_for(child: Pid) -> io::Result<Ended> {
+    loop {
+        match waitpid(child.0, None) {
+            Ok(WaitStatus::Exited(_, code)) => return Ok(Ended::Exit(code)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(Ended::Signal(signal as i32)),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Asks a process to end (SIGTERM).
+pub fn terminate(pid: Pid) {
+    // A process that is gone already needs no asking.
+    let _ = nix::sys::signal::kill(pid.0, nix::sys::signal::SIGTERM);
+}
+
+/// Ends a process (SIGKILL).
+pub fn kill(pid: Pid) {
+    let _ = nix::sys::signal::kill(pid.0, nix::sys::signal::SIGKILL);
+}
+
+/// Closes every descriptor above standard error but these. The owners of those closed must never be used or dropped again: for a process that has just been
+/// forked and leaves its parent's values behind.
+pub fn close_all_but(keep: &[RawFd]) {
+    let mut keep: Vec<u32> = keep.iter().filter_map(|&fd| u32::try_from(fd).ok()).filter(|&fd| fd > 2).collect();
+    keep.sort_unstable();
+    let mut first = 3;
+    for fd in keep {
+        if fd > first {
+            close_range(first, fd - 1);
+        }
+        first = fd.saturating_add(1);
+    }
+    close_range(first, u32::MAX);
+}
+
+fn close_range(first: u32, last: u32) {
+    // SAFETY: closes descriptors; the caller of `close_all_but` promises that nobody uses them.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == 0 {
+        return;
+    }
+    // Linux before 5.9.
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft).min(1 << 20);
+    for fd in first..=last.min(u32::try_from(limit).unwrap_or(1024)) {
+        // SAFETY: as above.
+        unsafe { libc::close(fd as RawFd) };
+    }
+}
+
+/// Standard input, output and error lead to /dev/null from now on, so that no library reads or writes what it should not.
+pub fn silence_standard_streams() -> io::Result<()> {
+    silence_input_and_output()?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    Ok(nix::unistd::dup2_stderr(&null)?)
+}
+
+/// The same, but standard error stays.
+pub fn silence_input_and_output() -> io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    nix::unistd::dup2_stdin(&null)?;
+    Ok(nix::unistd::dup2_stdout(&null)?)
+}
+
+/// Removes all environment variables but the time zone. Only while the process has one thread.
+pub fn clear_environment() {
+    let names: Vec<_> = std::env::vars_os().map(|(name, _)| name).filter(|name| name != "TZ").collect();
+    for name in names {
+        // SAFETY: no other thread reads or writes the environment, by the contract above.
+        unsafe { std::env::remove_var(name) };
+    }
+}
+
+/// New files are for their owner only.
+pub fn set_private_umask() {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+}
+
+/// Leaves the terminal and the process group of whoever started us.
+pub fn start_session() {
+    // Fails for the leader of a process group, which a forked process is not.
+    let _ = nix::unistd::setsid();
+}
+
+/// No core file, and no other process of the same user may look into this one's memory.
+pub fn hide_memory() {
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    // SAFETY: PR_SET_DUMPABLE takes one number.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+}
+
+/// At most so many descriptors.
+pub fn limit_descriptors(most: u64) {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft.min(most), hard.min(most));
+    }
+}
+
+/// As many descriptors as the system lets this process have.
+pub fn raise_descriptor_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+/// This process, which is not root, can make no further processes and can win no rights by running a program.
+pub fn forbid_processes() -> io::Result<()> {
+    setrlimit(Resource::RLIMIT_NPROC, 0, 0)?;
+    // SAFETY: PR_SET_NO_NEW_PRIVS takes one number.
+    let result = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// This process is killed when the one that forked it ends.
+pub fn die_with_parent() {
+    // SAFETY: PR_SET_PDEATHSIG takes one number.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
+}
