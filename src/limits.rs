@@ -26,6 +26,12 @@ pub const NESTING: usize = 32;
 pub const LISTS: usize = 4096;
 /// Search keys in one SEARCH.
 pub const SEARCH_KEYS: usize = 4096;
+/// Items of one FETCH. Each costs a comparison with the others, and a part of every answer.
+pub const FETCH_ITEMS: usize = 1000;
+/// Field names in one BODY[HEADER.FIELDS (...)]; each is compared with each field of each message.
+pub const HEADER_NAMES: usize = 1000;
+/// Patterns of one LIST; each is compared with each mailbox.
+pub const LIST_PATTERNS: usize = 100;
 /// Field name and value pairs in ID (RFC 2971 section 3.3).
 pub const ID_PAIRS: usize = 30;
 /// A value in ID (RFC 2971 section 3.3).

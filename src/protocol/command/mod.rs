@@ -17,14 +17,22 @@ pub mod status;
 pub mod store;
 
 use super::Dialect;
-use super::cursor::SyntaxError;
+use super::cursor::{Cursor, Parse, SyntaxError};
+use super::encode::{self, text};
 use crate::types::MailboxName;
 
 /// The tag that a client gave a command (RFC 9051 `tag`).
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Tag(pub(super) Box<str>);
+pub struct Tag(Box<str>);
 
 impl Tag {
+    /// `None` unless the text is a tag as the grammar has it.
+    pub fn new(text: &str) -> Option<Self> {
+        let mut cursor = Cursor::new(text.as_bytes(), Dialect::Rev1);
+        let tag = cursor.tag().ok()?;
+        cursor.is_at_end().then(|| Self(tag.into()))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -84,6 +92,257 @@ pub struct Parsed {
 }
 
 /// Parses what [`super::frame::Framer::take`] gave.
-pub fn parse(_framed: &[u8], _dialect: Dialect) -> Parsed {
-    todo!()
+///
+/// ```abnf
+/// command = tag SP (command-any / command-auth / command-nonauth / command-select) CRLF
+/// uid     = "UID" SP (copy / move / fetch / search / store / uid-expunge)
+/// ```
+pub fn parse(framed: &[u8], dialect: Dialect) -> Parsed {
+    let mut cursor = Cursor::new(framed, dialect);
+    let tag = match cursor.tag() {
+        Ok(tag) => Tag(tag.into()),
+        Err(error) => return Parsed { tag: None, name: String::new(), command: Err(error) },
+    };
+    let mut name = String::new();
+    let command = rest(&mut cursor, &mut name);
+    Parsed { tag: Some(tag), name, command }
+}
+
+/// What stands behind the tag. Leaves the command's name in `name`.
+fn rest(cursor: &mut Cursor<'_>, name: &mut String) -> Parse<Command> {
+    cursor.space()?;
+    *name = cursor.word("a command").map_err(|_| SyntaxError::UnknownCommand)?;
+    let command = if name == "UID" {
+        cursor.space()?;
+        *name = cursor.word("a command that UID can stand before")?;
+        by_numbers(cursor, name, Numbers::Uid)?
+    } else {
+        command(cursor, name)?
+    };
+    cursor.end()?;
+    Ok(command)
+}
+
+fn command(cursor: &mut Cursor<'_>, name: &str) -> Parse<Command> {
+    Ok(match name {
+        "CAPABILITY" => Command::Capability,
+        "NOOP" => Command::Noop,
+        "LOGOUT" => Command::Logout,
+        "ID" => Command::Id(general::Id::parse(cursor)?),
+        "ENABLE" => Command::Enable(general::Enable::parse(cursor)?),
+        "STARTTLS" => Command::StartTls,
+        "LOGIN" => Command::Login(auth::Login::parse(cursor)?),
+        "AUTHENTICATE" => Command::Authenticate(auth::Authenticate::parse(cursor)?),
+        "SELECT" => Command::Select(select::Select::parse(cursor)?),
+        "EXAMINE" => Command::Examine(select::Select::parse(cursor)?),
+        "CHECK" => Command::Check,
+        "CLOSE" => Command::Close,
+        "UNSELECT" => Command::Unselect,
+        "CREATE" => Command::Create(mailbox::Create::parse(cursor)?),
+        "DELETE" => Command::Delete(mailbox::parse_one(cursor)?),
+        "RENAME" => Command::Rename(mailbox::Rename::parse(cursor)?),
+        "SUBSCRIBE" => Command::Subscribe(mailbox::parse_one(cursor)?),
+        "UNSUBSCRIBE" => Command::Unsubscribe(mailbox::parse_one(cursor)?),
+        "LIST" => Command::List(list::List::parse(cursor)?),
+        "LSUB" => Command::Lsub(list::Pattern::parse(cursor)?),
+        "XLIST" => Command::Xlist(list::Pattern::parse(cursor)?),
+        "NAMESPACE" => Command::Namespace,
+        "STATUS" => Command::Status(status::Status::parse(cursor)?),
+        "APPEND" => Command::Append(append::Append::parse(cursor)?),
+        "IDLE" => Command::Idle,
+        _ => return by_numbers(cursor, name, Numbers::Sequence),
+    })
+}
+
+/// The commands that have a UID form.
+fn by_numbers(cursor: &mut Cursor<'_>, name: &str, numbers: Numbers) -> Parse<Command> {
+    Ok(match name {
+        "EXPUNGE" => Command::Expunge(expunge::Expunge::parse(cursor, numbers)?),
+        "SEARCH" => Command::Search(search::Search::parse(cursor, numbers)?),
+        "FETCH" => Command::Fetch(fetch::Fetch::parse(cursor, numbers)?),
+        "STORE" => Command::Store(store::Store::parse(cursor, numbers)?),
+        "COPY" => Command::Copy(copy::Copy::parse(cursor, numbers)?),
+        "MOVE" => Command::Move(copy::Copy::parse(cursor, numbers)?),
+        _ => return Err(SyntaxError::UnknownCommand),
+    })
+}
+
+/// Writes a command as [`super::frame::Framer::take`] would give it. What [`parse`] made prints so that it parses to the same value.
+pub fn print(command: &Command, tag: &Tag, dialect: Dialect) -> Vec<u8> {
+    let mut out = Vec::new();
+    text(&mut out, format_args!("{} {}", tag.as_str(), command.name()));
+    let out_ref = &mut out;
+    match command {
+        Command::Capability
+        | Command::Noop
+        | Command::Logout
+        | Command::StartTls
+        | Command::Check
+        | Command::Close
+        | Command::Unselect
+        | Command::Namespace
+        | Command::Idle
+        | Command::Expunge(expunge::Expunge::All) => {}
+        Command::Id(id) => id.print(out_ref),
+        Command::Enable(enable) => enable.print(out_ref),
+        Command::Login(login) => login.print(out_ref),
+        Command::Authenticate(authenticate) => authenticate.print(out_ref),
+        Command::Select(select) | Command::Examine(select) => select.print(out_ref, dialect),
+        Command::Create(create) => create.print(out_ref, dialect),
+        Command::Rename(rename) => rename.print(out_ref, dialect),
+        Command::Delete(name) | Command::Subscribe(name) | Command::Unsubscribe(name) => {
+            out_ref.push(b' ');
+            encode::mailbox(out_ref, name, dialect);
+        }
+        Command::List(list) => list.print(out_ref, dialect),
+        Command::Lsub(pattern) | Command::Xlist(pattern) => pattern.print(out_ref, dialect),
+        Command::Status(status) => status.print(out_ref, dialect),
+        Command::Append(append) => append.print(out_ref, dialect),
+        Command::Expunge(expunge::Expunge::Among(set)) => text(out_ref, format_args!(" {set}")),
+        Command::Search(search) => search.print(out_ref),
+        Command::Fetch(fetch) => fetch.print(out_ref),
+        Command::Store(store) => store.print(out_ref),
+        Command::Copy(copy) | Command::Move(copy) => copy.print(out_ref, dialect),
+    }
+    out
+}
+
+impl Command {
+    /// Its name as on the wire, with `UID ` where it has that.
+    fn name(&self) -> &'static str {
+        use Numbers::{Sequence, Uid};
+        match self {
+            Command::Capability => "CAPABILITY",
+            Command::Noop => "NOOP",
+            Command::Logout => "LOGOUT",
+            Command::Id(_) => "ID",
+            Command::Enable(_) => "ENABLE",
+            Command::StartTls => "STARTTLS",
+            Command::Login(_) => "LOGIN",
+            Command::Authenticate(_) => "AUTHENTICATE",
+            Command::Select(_) => "SELECT",
+            Command::Examine(_) => "EXAMINE",
+            Command::Check => "CHECK",
+            Command::Close => "CLOSE",
+            Command::Unselect => "UNSELECT",
+            Command::Create(_) => "CREATE",
+            Command::Delete(_) => "DELETE",
+            Command::Rename(_) => "RENAME",
+            Command::Subscribe(_) => "SUBSCRIBE",
+            Command::Unsubscribe(_) => "UNSUBSCRIBE",
+            Command::List(_) => "LIST",
+            Command::Lsub(_) => "LSUB",
+            Command::Xlist(_) => "XLIST",
+            Command::Namespace => "NAMESPACE",
+            Command::Status(_) => "STATUS",
+            Command::Append(_) => "APPEND",
+            Command::Idle => "IDLE",
+            Command::Expunge(expunge::Expunge::All) => "EXPUNGE",
+            Command::Expunge(expunge::Expunge::Among(_)) => "UID EXPUNGE",
+            Command::Search(search::Search { numbers: Sequence, .. }) => "SEARCH",
+            Command::Search(search::Search { numbers: Uid, .. }) => "UID SEARCH",
+            Command::Fetch(fetch::Fetch { numbers: Sequence, .. }) => "FETCH",
+            Command::Fetch(fetch::Fetch { numbers: Uid, .. }) => "UID FETCH",
+            Command::Store(store::Store { numbers: Sequence, .. }) => "STORE",
+            Command::Store(store::Store { numbers: Uid, .. }) => "UID STORE",
+            Command::Copy(copy::Copy { numbers: Sequence, .. }) => "COPY",
+            Command::Copy(copy::Copy { numbers: Uid, .. }) => "UID COPY",
+            Command::Move(copy::Copy { numbers: Sequence, .. }) => "MOVE",
+            Command::Move(copy::Copy { numbers: Uid, .. }) => "UID MOVE",
+        }
+    }
+}
+
+/// For the tests of this folder.
+#[cfg(test)]
+pub(super) mod check {
+    use super::*;
+
+    /// Parses a command with the tag `a`, and checks that it prints to the same in both dialects.
+    pub fn parsed(line: &str) -> Command {
+        parsed_octets(line.as_bytes(), Dialect::Rev1)
+    }
+
+    pub fn parsed_octets(line: &[u8], dialect: Dialect) -> Command {
+        let tag = Tag::new("a").unwrap();
+        let shown = String::from_utf8_lossy(line);
+        let command = parse(&[b"a ", line].concat(), dialect).command.unwrap_or_else(|e| panic!("{shown}: {e}"));
+        for dialect in [Dialect::Rev1, Dialect::Rev2] {
+            let printed = print(&command, &tag, dialect);
+            let again = parse(&printed, dialect);
+            assert_eq!(again.command.as_ref(), Ok(&command), "{shown}: {}", String::from_utf8_lossy(&printed));
+        }
+        command
+    }
+
+    /// Why it does not parse.
+    pub fn refused(line: &str) -> SyntaxError {
+        refused_octets(line.as_bytes())
+    }
+
+    pub fn refused_octets(line: &[u8]) -> SyntaxError {
+        let parsed = parse(&[b"a ", line].concat(), Dialect::Rev1);
+        match parsed.command {
+            Err(error) => error,
+            Ok(command) => panic!("{}: {command:?}", String::from_utf8_lossy(line)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check::{parsed, refused};
+    use super::*;
+
+    #[test]
+    fn commands_without_arguments_in_any_case() {
+        for (line, command) in [
+            ("CAPABILITY", Command::Capability),
+            ("noop", Command::Noop),
+            ("LogOut", Command::Logout),
+            ("STARTTLS", Command::StartTls),
+            ("check", Command::Check),
+            ("CLOSE", Command::Close),
+            ("UNSELECT", Command::Unselect),
+            ("namespace", Command::Namespace),
+            ("IDLE", Command::Idle),
+            ("EXPUNGE", Command::Expunge(expunge::Expunge::All)),
+            ("NOOP ", Command::Noop),
+        ] {
+            assert_eq!(parsed(line), command);
+        }
+        for line in ["NOOP x", "CLOSE (x)", "IDLE\t", "EXPUNGE 1", "NOOP\r", "NOOP\0"] {
+            assert!(matches!(refused(line), SyntaxError::Expected { .. }), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_tag_survives_whatever_follows_it() {
+        for (line, tag, name) in [
+            (&b"a1 NOOP"[..], Some("a1"), "NOOP"),
+            (b"1.169 uid fetch", Some("1.169"), "FETCH"),
+            (b"a", Some("a"), ""),
+            (b"a ", Some("a"), ""),
+            (b"a  NOOP", Some("a"), ""),
+            (b"a FOO bar", Some("a"), "FOO"),
+            (b"GET / HTTP/1.1", Some("GET"), ""),
+            (b"", None, ""),
+            (b" ", None, ""),
+            (b"+ NOOP", None, ""),
+            (b"* OK", None, ""),
+            (b"\x16\x03\x01\x02\x00\x01", None, ""),
+            (b"a\0b NOOP", Some("a"), ""),
+        ] {
+            let parsed = parse(line, Dialect::Rev1);
+            assert_eq!((parsed.tag.as_ref().map(Tag::as_str), parsed.name.as_str()), (tag, name), "{line:?}");
+            assert_eq!(parsed.command.is_ok(), name == "NOOP");
+        }
+    }
+
+    #[test]
+    fn unknown_commands_are_called_so() {
+        for line in ["FOO", "UID FOO", "UID NOOP", "/ HTTP/1.1", "\"NOOP\"", "FETCHX 1 ALL", "{4}\r\nNOOP", ""] {
+            assert_eq!(refused(line), SyntaxError::UnknownCommand, "{line:?}");
+        }
+    }
 }
