@@ -30,8 +30,6 @@ pub const SEARCH_KEYS: usize = 4096;
 pub const FETCH_ITEMS: usize = 1000;
 /// Field names in one BODY[HEADER.FIELDS (...)]; each is compared with each field of each message.
 pub const HEADER_NAMES: usize = 1000;
-/// Patterns of one LIST; each is compared with each mailbox.
-pub const LIST_PATTERNS: usize = 100;
 /// Field name and value pairs in ID (RFC 2971 section 3.3).
 pub const ID_PAIRS: usize = 30;
 /// A value in ID (RFC 2971 section 3.3).
