@@ -13,7 +13,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("lib", &["cli"]),
     ("cli", &["server", "limits", "log"]),
     ("server", &["session", "storage", "transport", "auth", "types", "limits", "log", "sys"]),
-    ("session", &["search", "storage", "transport", "auth", "protocol", "message", "types", "limits", "log"]),
+    // `encoding` for the base64 lines of AUTHENTICATE, which are no commands and so not the grammar's.
+    (
+        "session",
+        &["search", "storage", "transport", "auth", "protocol", "message", "types", "encoding", "limits", "log"],
+    ),
     ("search", &["storage", "message", "types", "encoding", "limits"]),
     ("storage", &["message", "types", "encoding", "limits", "log", "sys"]),
     ("transport", &["limits", "log", "sys"]),
