@@ -1,1 +1,4 @@
-//! The imap suite.
+//! The imap suite: sessions in process, each case on memory and on Maildir.
+
+#[path = "../support/mod.rs"]
+mod support;
