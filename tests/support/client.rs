@@ -73,7 +73,10 @@ impl Answer {
 
     /// The names of every LIST, LSUB or XLIST.
     pub fn names(&self) -> Vec<&str> {
-        self.untagged.iter().filter_map(|r| if let Response::List { name, .. } = r { Some(name.as_str()) } else { None }).collect()
+        self.untagged
+            .iter()
+            .filter_map(|r| if let Response::List { name, .. } = r { Some(name.as_str()) } else { None })
+            .collect()
     }
 
     /// The attributes of a listed mailbox.
@@ -159,7 +162,8 @@ impl Client {
     pub fn greeting(&mut self) -> Response {
         let response = self.response();
         match &response {
-            Response::Condition { tag: None, condition, .. } if ["OK", "PREAUTH", "BYE"].contains(&condition.as_str()) => {}
+            Response::Condition { tag: None, condition, .. }
+                if ["OK", "PREAUTH", "BYE"].contains(&condition.as_str()) => {}
             other => panic!("no greeting: {other:?}"),
         }
         response
@@ -171,7 +175,9 @@ impl Client {
         let response = grammar::response(&mut self.lexer);
         match &response {
             Response::Enabled(names) => self.rev2 |= names.iter().any(|n| n.eq_ignore_ascii_case("IMAP4rev2")),
-            Response::Condition { tag: Some(tag), condition, code, .. } => self.ended(tag.clone(), condition, code.as_ref()),
+            Response::Condition { tag: Some(tag), condition, code, .. } => {
+                self.ended(tag.clone(), condition, code.as_ref())
+            }
             Response::Condition { condition, .. } if condition == "BYE" => self.bye = true,
             _ => {}
         }
@@ -187,7 +193,11 @@ impl Client {
                 assert!(selecting && self.selected.is_some(), "[CLOSED] with nothing to close");
                 self.selected = None;
             }
-            Response::Exists(_) | Response::Recent(_) | Response::Flags(_) | Response::Expunge(_) | Response::Fetch { .. }
+            Response::Exists(_)
+            | Response::Recent(_)
+            | Response::Flags(_)
+            | Response::Expunge(_)
+            | Response::Fetch { .. }
                 if self.selected.is_none() =>
             {
                 assert!(selecting, "{response:?} with no mailbox selected");
@@ -251,7 +261,10 @@ impl Client {
     pub fn send_raw(&mut self, octets: &[u8]) {
         if let Err(error) = self.lexer.wire.write_all(octets).and_then(|()| self.lexer.wire.flush()) {
             // A server may close after BYE while we still speak; the reading says what it said.
-            assert!(matches!(error.kind(), std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::ConnectionReset), "{error}");
+            assert!(
+                matches!(error.kind(), std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::ConnectionReset),
+                "{error}"
+            );
         }
     }
 
@@ -347,7 +360,8 @@ impl Client {
 
     /// APPEND of one message, which must succeed. `arguments` stand between the name and the message, such as ` (\Seen)`.
     pub fn append(&mut self, mailbox: &str, arguments: &str, message: &[u8]) -> Answer {
-        let answer = self.command_with_literals(&[Part::Text(&format!("APPEND {mailbox}{arguments} ")), Part::NonSync(message)]);
+        let answer =
+            self.command_with_literals(&[Part::Text(&format!("APPEND {mailbox}{arguments} ")), Part::NonSync(message)]);
         assert_eq!(answer.condition, "OK", "{answer:?}");
         answer
     }
@@ -377,7 +391,10 @@ impl Client {
             if wanted(&response) {
                 return response;
             }
-            assert!(!matches!(response, Response::Condition { tag: Some(_), .. }), "{response:?} before what was waited for");
+            assert!(
+                !matches!(response, Response::Condition { tag: Some(_), .. }),
+                "{response:?} before what was waited for"
+            );
         }
     }
 

@@ -15,30 +15,76 @@ pub enum Response {
     /// `+`
     Continue(String),
     /// `OK`, `NO`, `BAD`, `PREAUTH`, `BYE`; untagged without tag.
-    Condition { tag: Option<String>, condition: String, code: Option<Code>, text: String },
+    Condition {
+        tag: Option<String>,
+        condition: String,
+        code: Option<Code>,
+        text: String,
+    },
     Capability(Vec<String>),
     Enabled(Vec<String>),
     Flags(Vec<String>),
     /// LIST, LSUB or XLIST. The name is as on the wire.
-    List { kind: String, attributes: Vec<String>, delimiter: Option<char>, name: String, extended: Vec<(String, Value)> },
-    Status { name: String, items: Vec<(String, u64)> },
+    List {
+        kind: String,
+        attributes: Vec<String>,
+        delimiter: Option<char>,
+        name: String,
+        extended: Vec<(String, Value)>,
+    },
+    Status {
+        name: String,
+        items: Vec<(String, u64)>,
+    },
     Namespace(Vec<Value>),
     Id(Vec<(String, Option<String>)>),
     Search(Vec<u32>),
-    Esearch { tag: Option<String>, uid: bool, items: Vec<(String, Value)> },
+    Esearch {
+        tag: Option<String>,
+        uid: bool,
+        items: Vec<(String, Value)>,
+    },
     Exists(u32),
     Recent(u32),
     Expunge(u32),
     /// Items by their names as on the wire, such as `BODY[1.MIME]<0>`.
-    Fetch { number: u32, items: Vec<(String, Value)> },
+    Fetch {
+        number: u32,
+        items: Vec<(String, Value)>,
+    },
 }
 
 /// Response codes without arguments (RFC 9051 section 7.1, RFC 3501 section 7.1, RFC 6154, RFC 7888).
 const BARE_CODES: &[&str] = &[
-    "ALERT", "ALREADYEXISTS", "AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "CANNOT", "CLIENTBUG", "CLOSED", "CONTACTADMIN",
-    "CORRUPTION", "EXPIRED", "EXPUNGEISSUED", "HASCHILDREN", "INUSE", "LIMIT", "NONEXISTENT", "NOPERM", "NOTSAVED", "OVERQUOTA",
-    "PARSE", "PRIVACYREQUIRED", "READ-ONLY", "READ-WRITE", "SERVERBUG", "TOOBIG", "TRYCREATE", "UIDNOTSTICKY", "UNAVAILABLE",
-    "UNKNOWN-CTE", "USEATTR",
+    "ALERT",
+    "ALREADYEXISTS",
+    "AUTHENTICATIONFAILED",
+    "AUTHORIZATIONFAILED",
+    "CANNOT",
+    "CLIENTBUG",
+    "CLOSED",
+    "CONTACTADMIN",
+    "CORRUPTION",
+    "EXPIRED",
+    "EXPUNGEISSUED",
+    "HASCHILDREN",
+    "INUSE",
+    "LIMIT",
+    "NONEXISTENT",
+    "NOPERM",
+    "NOTSAVED",
+    "OVERQUOTA",
+    "PARSE",
+    "PRIVACYREQUIRED",
+    "READ-ONLY",
+    "READ-WRITE",
+    "SERVERBUG",
+    "TOOBIG",
+    "TRYCREATE",
+    "UIDNOTSTICKY",
+    "UNAVAILABLE",
+    "UNKNOWN-CTE",
+    "USEATTR",
 ];
 
 /// Reads one response.
@@ -80,7 +126,8 @@ fn untagged(lexer: &mut Lexer) -> Response {
         }
         "ENABLED" => {
             let enabled = atoms_to_end(lexer);
-            lexer.utf8 |= enabled.iter().any(|e| e.eq_ignore_ascii_case("IMAP4rev2") || e.eq_ignore_ascii_case("UTF8=ACCEPT"));
+            lexer.utf8 |=
+                enabled.iter().any(|e| e.eq_ignore_ascii_case("IMAP4rev2") || e.eq_ignore_ascii_case("UTF8=ACCEPT"));
             return Response::Enabled(enabled);
         }
         "FLAGS" => {
@@ -348,8 +395,10 @@ fn namespace(lexer: &mut Lexer) -> Response {
         if let Value::List(namespaces) = &kind {
             for namespace in namespaces {
                 let good = match namespace {
-                    Value::List(fields) => matches!(fields.as_slice(), [Value::Text(_), Value::Text(d)] if d.len() == 1)
-                        || matches!(fields.as_slice(), [Value::Text(_), Value::Nil]),
+                    Value::List(fields) => {
+                        matches!(fields.as_slice(), [Value::Text(_), Value::Text(d)] if d.len() == 1)
+                            || matches!(fields.as_slice(), [Value::Text(_), Value::Nil])
+                    }
                     _ => false,
                 };
                 if !good {
@@ -493,14 +542,12 @@ fn is_section(section: &str) -> bool {
         _ => (part, text),
     };
     let numbers_good = numbers.is_empty() || numbers.split('.').all(|n| n.parse::<u32>().is_ok_and(|n| n > 0));
-    let fields = |rest: &str| rest.strip_prefix(" (").and_then(|r| r.strip_suffix(')')).is_some_and(|r| !r.trim().is_empty());
+    let fields =
+        |rest: &str| rest.strip_prefix(" (").and_then(|r| r.strip_suffix(')')).is_some_and(|r| !r.trim().is_empty());
     let text_good = match text {
         "" | "HEADER" | "TEXT" => true,
         "MIME" => !numbers.is_empty(),
-        _ => text
-            .strip_prefix("HEADER.FIELDS.NOT")
-            .or_else(|| text.strip_prefix("HEADER.FIELDS"))
-            .is_some_and(fields),
+        _ => text.strip_prefix("HEADER.FIELDS.NOT").or_else(|| text.strip_prefix("HEADER.FIELDS")).is_some_and(fields),
     };
     numbers_good && text_good
 }
@@ -510,7 +557,8 @@ fn is_date_time(text: &[u8]) -> bool {
     const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
     let Ok(text) = std::str::from_utf8(text) else { return false };
     let number = |range: std::ops::Range<usize>, max: u32| {
-        text.get(range).is_some_and(|t| t.bytes().all(|b| b.is_ascii_digit()) && t.parse::<u32>().is_ok_and(|n| n <= max))
+        text.get(range)
+            .is_some_and(|t| t.bytes().all(|b| b.is_ascii_digit()) && t.parse::<u32>().is_ok_and(|n| n <= max))
     };
     let month = text.get(3..6).and_then(|m| MONTHS.find(m)).is_some_and(|at| at % 3 == 0);
     let day = number(0..2, 31) || text.starts_with(' ') && number(1..2, 9);

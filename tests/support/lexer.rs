@@ -43,7 +43,9 @@ impl Value {
 
     pub fn as_number(&self) -> Option<u64> {
         match self {
-            Value::Atom(a) if a.bytes().all(|b| b.is_ascii_digit()) && (a == "0" || !a.starts_with('0')) => a.parse().ok(),
+            Value::Atom(a) if a.bytes().all(|b| b.is_ascii_digit()) && (a == "0" || !a.starts_with('0')) => {
+                a.parse().ok()
+            }
             _ => None,
         }
     }

@@ -60,7 +60,10 @@ impl Mirror {
                     match name.as_str() {
                         "UID" => {
                             let uid = value.number() as u32;
-                            assert!(known.uid.is_none_or(|k| k == uid), "message {number} was {known:?}, now has UID {uid}");
+                            assert!(
+                                known.uid.is_none_or(|k| k == uid),
+                                "message {number} was {known:?}, now has UID {uid}"
+                            );
                             known.uid = Some(uid);
                             self.check_ascending(place - 1, uid);
                         }
@@ -73,12 +76,16 @@ impl Mirror {
             Response::Condition { code: Some(Code { name, arguments }), .. } => match name.as_str() {
                 "UIDVALIDITY" => {
                     let told = arguments.parse().ok();
-                    assert!(self.uid_validity.is_none() || self.uid_validity == told, "UIDVALIDITY changed while selected");
+                    assert!(
+                        self.uid_validity.is_none() || self.uid_validity == told,
+                        "UIDVALIDITY changed while selected"
+                    );
                     self.uid_validity = told;
                 }
                 "UIDNEXT" => self.uid_next = arguments.parse().ok(),
                 "PERMANENTFLAGS" => {
-                    self.permanent_flags = Some(arguments.split(' ').filter(|f| !f.is_empty()).map(String::from).collect());
+                    self.permanent_flags =
+                        Some(arguments.split(' ').filter(|f| !f.is_empty()).map(String::from).collect());
                 }
                 _ => {}
             },

@@ -3,11 +3,14 @@
 #![allow(dead_code, unused_imports)] // Each suite uses a part.
 
 pub mod client;
-pub mod grammar;
-pub mod lexer;
-pub mod mirror;
+mod grammar;
+mod lexer;
+mod mirror;
+pub mod session;
 mod structure;
 
-pub use client::{Answer, Client, Part};
+pub use client::{Answer, Client, Part, expand};
 pub use grammar::{Code, Response};
-pub use lexer::Value;
+pub use lexer::{Value, Wire};
+pub use mirror::{Known, Mirror};
+pub use session::Server;

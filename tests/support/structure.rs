@@ -30,7 +30,11 @@ fn addresses(value: &Value) -> Checked {
     let mut in_group = false;
     for address in list {
         let Value::List(fields) = address else { return Err(format!("no address: {address:?}")) };
-        check(fields.len() == 4 && fields.iter().all(Value::is_nstring), "an address without its four fields", address)?;
+        check(
+            fields.len() == 4 && fields.iter().all(Value::is_nstring),
+            "an address without its four fields",
+            address,
+        )?;
         if fields[3] == Value::Nil {
             let begins = fields[2] != Value::Nil;
             check(begins != in_group, "a group that begins within one, or ends without one", value)?;
@@ -43,7 +47,11 @@ fn addresses(value: &Value) -> Checked {
 /// RFC 9051 `body`; with all of its extension fields or none of them.
 pub fn body(value: &Value, extended: bool) -> Checked {
     let Value::List(fields) = value else { return Err(format!("a body that is no list: {value:?}")) };
-    if matches!(fields.first(), Some(Value::List(_))) { multipart(value, fields, extended) } else { part(value, fields, extended) }
+    if matches!(fields.first(), Some(Value::List(_))) {
+        multipart(value, fields, extended)
+    } else {
+        part(value, fields, extended)
+    }
 }
 
 fn multipart(value: &Value, fields: &[Value], extended: bool) -> Checked {
@@ -114,9 +122,11 @@ fn after_md5(fields: &[Value]) -> Checked {
 fn parameters(value: &Value) -> Checked {
     match value {
         Value::Nil => Ok(()),
-        Value::List(p) => {
-            check(!p.is_empty() && p.len().is_multiple_of(2) && p.iter().all(Value::is_string), "wrong parameters", value)
-        }
+        Value::List(p) => check(
+            !p.is_empty() && p.len().is_multiple_of(2) && p.iter().all(Value::is_string),
+            "wrong parameters",
+            value,
+        ),
         other => Err(format!("wrong parameters: {other:?}")),
     }
 }

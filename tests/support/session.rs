@@ -1,0 +1,159 @@
+//! Sessions in process, each over a socket pair in a thread of its own, on either store.
+
+use super::client::Client;
+use imapd::testing::auth::{Account, Authenticator, Credentials, Peer, Refusal};
+use imapd::testing::session::channel::Channel;
+use imapd::testing::session::login::{LoginOutcome, LoginPolicy, login};
+use imapd::testing::session::{Greeting, Session, SessionOptions};
+use imapd::testing::storage::MailStore;
+use imapd::testing::storage::maildir::{self, MaildirOptions};
+use imapd::testing::storage::memory::MemoryServer;
+use imapd::testing::transport::Stream;
+use imapd::testing::transport::tls::TlsConfig;
+use imapd::testing::transport::wait::Stop;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// How long a server may say nothing before the test fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The mail of user `test`, whose password is `test`.
+pub struct Server {
+    mail: Mail,
+    tls: Option<TlsConfig>,
+}
+
+enum Mail {
+    Memory(MemoryServer),
+    Maildir(TempDir),
+}
+
+impl Server {
+    pub fn memory() -> Self {
+        Self { mail: Mail::Memory(MemoryServer::new()), tls: None }
+    }
+
+    pub fn maildir() -> Self {
+        Self { mail: Mail::Maildir(TempDir::new().unwrap()), tls: None }
+    }
+
+    /// With a certificate, so that STARTTLS is offered, and passwords in the clear are not taken.
+    pub fn with_tls(self, tls: TlsConfig) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    /// Where the mail is, if it is on disk.
+    pub fn root(&self) -> Option<PathBuf> {
+        match &self.mail {
+            Mail::Memory(_) => None,
+            Mail::Maildir(directory) => Some(directory.path().join("Maildir")),
+        }
+    }
+
+    /// The mail as a further session sees it.
+    pub fn store(&self) -> Box<dyn MailStore> {
+        self.opener()()
+    }
+
+    fn opener(&self) -> Box<dyn FnOnce() -> Box<dyn MailStore> + Send> {
+        match &self.mail {
+            Mail::Memory(server) => {
+                let server = server.clone();
+                Box::new(move || server.store("test"))
+            }
+            Mail::Maildir(_) => {
+                let options = MaildirOptions { root: self.root().unwrap(), create: true };
+                Box::new(move || maildir::open(options).unwrap())
+            }
+        }
+    }
+
+    /// A client that is logged in.
+    pub fn connect(&self) -> Client {
+        let open = self.opener();
+        let mut client = serve(move |channel| {
+            let greeting = Greeting::PreAuth;
+            Session::new(channel, open(), options(greeting)).run();
+        });
+        client.greeting();
+        client
+    }
+
+    /// A client to whom the server has not yet said anything.
+    pub fn connect_before_login(&self) -> Client {
+        let open = self.opener();
+        let tls = self.tls.clone();
+        serve(move |channel| {
+            let policy = LoginPolicy {
+                cleartext_allowed: tls.is_none(),
+                tls: tls.as_ref(),
+                peer: Peer::default(),
+                service: "imap",
+            };
+            if let LoginOutcome::LoggedIn { channel, tag, .. } = login(channel, &policy, &mut OnePassword) {
+                Session::new(channel, open(), options(Greeting::LoggedIn(tag))).run();
+            }
+        })
+    }
+}
+
+fn options(greeting: Greeting) -> SessionOptions {
+    SessionOptions { user: "test".into(), peer: Peer::default(), service: "imap", greeting }
+}
+
+/// Runs the server's side in a thread. A panic there fails the test when the client is dropped.
+fn serve(side: impl FnOnce(Channel) + Send + 'static) -> Client {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_read_timeout(Some(PATIENCE)).unwrap();
+    ours.set_write_timeout(Some(PATIENCE)).unwrap();
+    let stream = Stream::socket(OwnedFd::from(theirs)).unwrap();
+    let thread = thread::spawn(move || side(Channel::new(stream, Stop(None))));
+    let mut client = Client::new(ours);
+    client.at_end(move || {
+        let ended = thread.join();
+        assert!(thread::panicking() || ended.is_ok(), "the session panicked");
+    });
+    client
+}
+
+/// Knows one user.
+struct OnePassword;
+
+impl Authenticator for OnePassword {
+    fn authenticate(&mut self, credentials: &Credentials, _peer: &Peer) -> Result<Account, Refusal> {
+        if credentials.user == "test" && credentials.password.expose() == b"test" {
+            Ok(Account { name: "test".into(), unix: None })
+        } else {
+            Err(Refusal::Failed)
+        }
+    }
+}
+
+/// Makes a test of each function, on each store: `on_both_stores! { fn idle_sees_a_delivery(server) { ... } }`. `server` is a `&Server`.
+#[macro_export]
+macro_rules! on_both_stores {
+    ($($(#[$attribute:meta])* fn $name:ident($server:ident) $body:block)+) => {
+        $(mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn run($server: &$crate::support::session::Server) $body
+
+            $(#[$attribute])*
+            #[test]
+            fn memory() {
+                run(&$crate::support::session::Server::memory());
+            }
+
+            $(#[$attribute])*
+            #[test]
+            fn maildir() {
+                run(&$crate::support::session::Server::maildir());
+            }
+        })+
+    };
+}
