@@ -131,6 +131,12 @@ impl Channel {
         self.read_now(amount)
     }
 
+    /// Whether the client has gone away, or the session shall end, as far as can be seen without waiting. To be asked by commands that
+    /// take long; what the client has sent ahead is kept, and while there is some, nothing more is read.
+    pub(super) fn is_gone(&mut self) -> bool {
+        self.used >= self.inbox.len() && !matches!(self.fill(Instant::now(), READ), Ok(()) | Err(Silence::TimeUp))
+    }
+
     /// Reads what is there. Everything read before must have been used.
     pub(super) fn read(&mut self) -> Result<(), Silence> {
         self.read_now(READ)

@@ -7,6 +7,7 @@ pub mod change;
 pub mod error;
 pub mod maildir;
 pub mod memory;
+pub mod reader;
 pub mod special_use;
 
 pub use change::Changes;

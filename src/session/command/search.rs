@@ -1,11 +1,111 @@
 //! SEARCH: run the query, save `$`, answer old style or ESEARCH.
 
-use crate::protocol::command::search::Search;
+use crate::protocol::command::Numbers;
+use crate::protocol::command::search::{Search, SearchReturn};
+use crate::protocol::response;
+use crate::protocol::response::search::Esearch;
+use crate::search::result::Extent;
+use crate::search::{Stopped, View};
 use crate::session::Context;
 use crate::session::outcome::{Done, Refusal};
 use crate::session::selected::Selected;
+use crate::storage::StoreError;
+use crate::types::UidSet;
+use std::io;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// SEARCH and UID SEARCH.
-pub fn search(_context: &mut Context<'_>, _selected: &mut Selected, _search: &Search) -> Result<Done, Refusal> {
-    todo!()
+/// How often a long search looks whether the client is still there.
+const LOOK_ROUND: Duration = Duration::from_millis(500);
+
+/// SEARCH and UID SEARCH. What was found in the messages that could be read is told even if others could not, which the tagged NO says.
+pub fn search(context: &mut Context<'_>, selected: &mut Selected, search: &Search) -> Result<Done, Refusal> {
+    let returns = search.returns.unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
+    let extended = search.returns.is_some() || context.enabled.imap4rev2;
+    let result = run(context, selected, search, returns);
+    if returns.save {
+        // A search that ends in NO leaves an empty `$` (RFC 5182 section 2.1).
+        let saved = result.as_ref().ok().filter(|found| found.failure.is_none());
+        selected.save(saved.map_or_else(UidSet::new, |found| found.uids.clone()));
+    }
+    let found = result?;
+    let out = &mut context.channel.out;
+    if !extended {
+        response::search::search(out, numbers(selected, &found.uids, search.numbers));
+    } else if returns.min || returns.max || returns.all || returns.count {
+        let answer = answer(selected, &found.uids, search.numbers, returns);
+        response::search::esearch(out, context.tag, search.numbers, &answer);
+    }
+    match found.failure {
+        None => Ok(Done::plain()),
+        Some(error) => Err(error.into()),
+    }
+}
+
+fn run(
+    context: &mut Context<'_>,
+    selected: &mut Selected,
+    search: &Search,
+    returns: SearchReturn,
+) -> Result<crate::search::result::Found, Refusal> {
+    let now =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
+    let extent = Extent::of(returns.min, returns.max, returns.all || returns.count);
+    let channel = &mut *context.channel;
+    let mut looked = Instant::now();
+    let mut cancelled = || {
+        if looked.elapsed() < LOOK_ROUND {
+            return false;
+        }
+        looked = Instant::now();
+        channel.is_gone()
+    };
+    let view = View { messages: &selected.view, saved: &selected.saved };
+    crate::search::search(&search.query, &mut *selected.mailbox, &view, now, extent, &mut cancelled).map_err(
+        |stopped| match stopped {
+            Stopped::Cancelled => Refusal::Disconnected(io::ErrorKind::ConnectionAborted.into()),
+            Stopped::Store(StoreError::NoSuchMailbox) => Refusal::MailboxGone,
+            Stopped::Store(error) => error.into(),
+        },
+    )
+}
+
+/// Ascending.
+fn numbers<'a>(selected: &'a Selected, uids: &'a UidSet, numbers: Numbers) -> impl Iterator<Item = u32> + 'a {
+    uids.iter().filter_map(move |uid| match numbers {
+        Numbers::Uid => Some(uid.get()),
+        Numbers::Sequence => selected.number_of(uid).map(|number| number.get()),
+    })
+}
+
+fn answer(selected: &Selected, uids: &UidSet, kind: Numbers, returns: SearchReturn) -> Esearch {
+    let all: Vec<u32> = numbers(selected, uids, kind).collect();
+    Esearch {
+        min: all.first().copied().filter(|_| returns.min),
+        max: all.last().copied().filter(|_| returns.max),
+        all: returns.all.then(|| ranges(&all)),
+        count: returns.count.then(|| u32::try_from(all.len()).unwrap_or(u32::MAX)),
+    }
+}
+
+/// Ascending numbers as ranges.
+fn ranges(numbers: &[u32]) -> Vec<(u32, u32)> {
+    let mut out: Vec<(u32, u32)> = Vec::new();
+    for &number in numbers {
+        match out.last_mut() {
+            Some(last) if last.1.checked_add(1) == Some(number) => last.1 = number,
+            _ => out.push((number, number)),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_one_range() {
+        assert_eq!(ranges(&[1, 2, 3, 7, 9, 10]), [(1, 3), (7, 7), (9, 10)]);
+        assert!(ranges(&[]).is_empty());
+    }
 }

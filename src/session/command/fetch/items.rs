@@ -2,7 +2,7 @@
 
 use super::Trouble;
 use super::section::{self, Decoded};
-use super::source::{Block, LastRead, Need, Source};
+use super::source::{LastRead, Need};
 use crate::log::{Level, log};
 use crate::message::section::{Section, SectionText};
 use crate::protocol::Dialect;
@@ -12,6 +12,7 @@ use crate::session::Context;
 use crate::session::channel::Channel;
 use crate::session::selected::Selected;
 use crate::storage::StoreError;
+use crate::storage::reader::{Block, Reader};
 use crate::types::{DateTime, Flags, Uid};
 use std::io::{self, Write};
 
@@ -120,7 +121,7 @@ pub(super) fn answer(
     let last = &mut selected.last_read;
     let mut source = None;
     if !plan.need.nothing() {
-        let opened = source.insert(Source::new(mailbox.read(uid)?, std::mem::take(block)));
+        let opened = source.insert(Reader::new(mailbox.read(uid)?, std::mem::take(block)));
         learn(opened, last, fetch, plan, uid, &mut known).map_err(StoreError::Io)?;
     }
     if plan.size {
@@ -156,7 +157,7 @@ pub(super) fn answer(
 
 /// Reads what the plan needs.
 fn learn(
-    source: &mut Source,
+    source: &mut Reader,
     last: &mut LastRead,
     fetch: &Fetch,
     plan: &Plan,
@@ -176,7 +177,7 @@ fn learn(
 struct Response<'a> {
     channel: &'a mut Channel,
     /// There if the plan needs it.
-    source: Option<&'a mut Source>,
+    source: Option<&'a mut Reader>,
     last: &'a mut LastRead,
     known: &'a Known,
     uid: Uid,

@@ -15,10 +15,10 @@ use crate::session::Context;
 use crate::session::outcome::{Done, Refusal};
 use crate::session::selected::Selected;
 use crate::storage::StoreError;
+use crate::storage::reader::Block;
 use crate::types::flag::FlagChange;
 use crate::types::{Flags, SystemFlag, Uid, UidSet};
 use items::Plan;
-use source::Block;
 use std::io;
 
 /// FETCH and UID FETCH. A message that fails does not keep the others from being answered; the tagged answer is then NO with the reason.

@@ -1,6 +1,6 @@
 //! `BODY[...]`, `BINARY[...]` and their partials: octets out of one message.
 
-use super::source::{LastRead, Place, Source};
+use super::source::{LastRead, Place};
 use crate::limits;
 use crate::message::header;
 use crate::message::section::{self, Section, SectionText};
@@ -9,12 +9,13 @@ use crate::message::transfer::Decoder;
 use crate::protocol::command::fetch::Partial;
 use crate::protocol::encode;
 use crate::session::channel::Channel;
+use crate::storage::reader::Reader;
 use std::io;
 
 /// Writes the value of a section, the item's name being written: NIL if there is no such section.
 pub(super) fn body(
     channel: &mut Channel,
-    source: &mut Source,
+    source: &mut Reader,
     last: &mut LastRead,
     section: &Section,
     partial: Option<Partial>,
@@ -48,7 +49,7 @@ pub(super) fn body(
 /// (RFC 9051 section 6.4.5).
 fn fields(
     channel: &mut Channel,
-    source: &mut Source,
+    source: &mut Reader,
     span: Span,
     names: &[Vec<u8>],
     keep: bool,
@@ -148,7 +149,7 @@ impl Decoding {
     }
 
     /// Passes over what is ready and decodes a further block; `false` at the end.
-    fn next(&mut self, source: &mut Source) -> io::Result<bool> {
+    fn next(&mut self, source: &mut Reader) -> io::Result<bool> {
         self.at += self.ready.len() as u64;
         self.ready.clear();
         while self.ready.is_empty() {
@@ -168,7 +169,7 @@ impl Decoding {
 }
 
 /// Decodes a part once through, to know what can be announced of it.
-pub(super) fn decoded(source: &mut Source, last: &mut LastRead, path: &[u32]) -> io::Result<Decoded> {
+pub(super) fn decoded(source: &mut Reader, last: &mut LastRead, path: &[u32]) -> io::Result<Decoded> {
     if let Some((_, known)) = last.decoded.iter().find(|known| known.0 == path) {
         return Ok(*known);
     }
@@ -190,7 +191,7 @@ pub(super) fn decoded(source: &mut Source, last: &mut LastRead, path: &[u32]) ->
 /// Writes the value of `BINARY[...]`, its name being written. As a literal8 if the part has a NUL (RFC 9051 section 7.5.2).
 pub(super) fn binary(
     channel: &mut Channel,
-    source: &mut Source,
+    source: &mut Reader,
     last: &mut LastRead,
     path: &[u32],
     partial: Option<Partial>,

@@ -1,78 +1,11 @@
-//! The message that is read: one block of it in memory, its wire form from any place, and what is remembered of it from command to command.
+//! The message that is read: its wire form from any place, and what is remembered of it from command to command.
 
 use super::section::Decoding;
 use crate::message::line_ends::ToWire;
 use crate::message::structure::{Message, Scanner, Span};
-use crate::storage::StoredMessage;
+use crate::storage::reader::Reader;
 use crate::types::Uid;
 use std::io;
-
-/// How much of a message is in memory at once. Most messages are smaller and are read in one go.
-const BLOCK: usize = 64 * 1024;
-
-/// An open message.
-pub(super) struct Source {
-    content: Box<dyn StoredMessage>,
-    size: u64,
-    block: Block,
-    failed: bool,
-}
-
-/// A stretch of stored octets. Given from message to message, so that it is made once a command.
-#[derive(Default)]
-pub(super) struct Block {
-    octets: Vec<u8>,
-    start: u64,
-    held: usize,
-}
-
-impl Source {
-    pub(super) fn new(content: Box<dyn StoredMessage>, mut block: Block) -> Self {
-        block.held = 0;
-        Self { size: content.stored_size(), content, block, failed: false }
-    }
-
-    pub(super) fn into_block(self) -> Block {
-        self.block
-    }
-
-    /// Stored octets.
-    pub(super) fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Stored octets from `offset`, at least one, none from `end` on. `UnexpectedEof` if the message ends before: it became shorter
-    /// since it was opened.
-    pub(super) fn octets(&mut self, offset: u64, end: u64) -> io::Result<&[u8]> {
-        self.failed = true;
-        let block = &mut self.block;
-        if offset < block.start || offset - block.start >= block.held as u64 {
-            block.octets.resize(BLOCK, 0);
-            block.held = 0;
-            block.held = loop {
-                match self.content.read_at(offset, &mut block.octets) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    other => break other?,
-                }
-            };
-            block.start = offset;
-        }
-        let from = (offset - block.start) as usize;
-        let room = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let octets = &block.octets[from..block.held];
-        let octets = &octets[..octets.len().min(room)];
-        if octets.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.failed = false;
-        Ok(octets)
-    }
-
-    /// Whether the last attempt to read was in vain.
-    pub(super) fn failed(&self) -> bool {
-        self.failed
-    }
-}
 
 /// A place in the wire form of a span: always before a stored octet, so that it can be gone on from.
 #[derive(Clone, Copy)]
@@ -96,7 +29,7 @@ impl Place {
     }
 
     /// Appends the wire form of a block of the message.
-    pub(super) fn block(&mut self, source: &mut Source, end: u64, out: &mut Vec<u8>) -> io::Result<()> {
+    pub(super) fn block(&mut self, source: &mut Reader, end: u64, out: &mut Vec<u8>) -> io::Result<()> {
         let octets = source.octets(self.stored, end)?;
         self.state.push(octets, out);
         self.stored += octets.len() as u64;
@@ -106,7 +39,7 @@ impl Place {
     /// Gives the wire octets of the span from `offset`, `length` of them, to `sink`.
     pub(super) fn copy(
         &mut self,
-        source: &mut Source,
+        source: &mut Reader,
         end: u64,
         (offset, length): (u64, u64),
         sink: &mut dyn FnMut(&mut [u8]) -> io::Result<()>,
@@ -177,7 +110,7 @@ impl Need {
 
 impl LastRead {
     /// Turns to this message and finds out what is needed and not known.
-    pub(super) fn learn(&mut self, uid: Uid, source: &mut Source, need: Need) -> io::Result<()> {
+    pub(super) fn learn(&mut self, uid: Uid, source: &mut Reader, need: Need) -> io::Result<()> {
         let message = Some((uid, source.size()));
         if self.message != message {
             *self = Self { message, ..Self::default() };
@@ -212,7 +145,7 @@ impl LastRead {
         Ok(())
     }
 
-    fn each_block(&self, source: &mut Source, mut take: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
+    fn each_block(&self, source: &mut Reader, mut take: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
         let (mut at, size) = (0, source.size());
         while at < size {
             let octets = source.octets(at, size)?;
@@ -237,7 +170,7 @@ impl LastRead {
     /// As [`Place::copy`], going on from where the last copy ended, if that helps.
     pub(super) fn copy(
         &mut self,
-        source: &mut Source,
+        source: &mut Reader,
         span: Span,
         range: (u64, u64),
         sink: &mut dyn FnMut(&mut [u8]) -> io::Result<()>,
@@ -253,6 +186,8 @@ impl LastRead {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::StoredMessage;
+    use crate::storage::reader::Block;
 
     struct Bytes(Vec<u8>);
 
@@ -269,11 +204,11 @@ mod tests {
         }
     }
 
-    fn source(stored: &[u8]) -> Source {
-        Source::new(Box::new(Bytes(stored.to_vec())), Block::default())
+    fn source(stored: &[u8]) -> Reader {
+        Reader::new(Box::new(Bytes(stored.to_vec())), Block::default())
     }
 
-    fn copy(last: &mut LastRead, source: &mut Source, range: (u64, u64)) -> Vec<u8> {
+    fn copy(last: &mut LastRead, source: &mut Reader, range: (u64, u64)) -> Vec<u8> {
         let mut out = Vec::new();
         let span = last.whole().unwrap();
         last.copy(source, span, range, &mut |octets| {
@@ -319,7 +254,7 @@ mod tests {
     fn a_message_that_became_shorter_is_an_error() {
         let (mut last, mut source) = (LastRead::default(), source(b"a\nb\n"));
         last.learn(Uid::MIN, &mut source, Need { length: true, ..Need::default() }).unwrap();
-        let mut shorter = Source::new(Box::new(Bytes(b"a\n".to_vec())), Block::default());
+        let mut shorter = Reader::new(Box::new(Bytes(b"a\n".to_vec())), Block::default());
         let span = last.whole().unwrap();
         let error = last.copy(&mut shorter, span, (0, 6), &mut |_| Ok(())).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);

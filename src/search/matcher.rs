@@ -1,0 +1,493 @@
+//! Does this message satisfy this query.
+//!
+//! A query is asked again each time more is known of the message: first what costs nothing, then date and size, then the header, then the body. As soon as
+//! what is known decides, the rest is not looked at. Each message is opened at most once.
+
+use super::text::{Hunt, Needle};
+use super::{Stopped, View};
+use crate::limits;
+use crate::message::charset;
+use crate::message::header::{self, Field};
+use crate::message::line_ends::ToWire;
+use crate::message::structure::{Kind, Message, Part, Scanner, Span};
+use crate::message::transfer::Decoder;
+use crate::message::{address, date, encoded_word};
+use crate::storage::reader::{Block, Reader};
+use crate::storage::{Mailbox, StoreError};
+use crate::types::query::Query;
+use crate::types::{Date, DateTime, Flags, Keyword, SequenceSet, SystemFlag, Uid, UidSet};
+use std::io;
+
+/// A query made ready for one view of a mailbox.
+pub struct Matcher {
+    key: Key,
+    fields: Vec<FieldKey>,
+    /// Of BODY keys.
+    body: Vec<Needle>,
+    /// Of TEXT keys.
+    text: Vec<Needle>,
+    uses: Uses,
+}
+
+/// What the keys ask for.
+#[derive(Clone, Copy, Default)]
+struct Uses {
+    flags: bool,
+    date: bool,
+    size: bool,
+    header: bool,
+}
+
+/// A key whose sets are resolved and whose texts lie in the matcher. No deeper than [`limits::NESTING`] by the parser's rule, so that it can be
+/// walked by recursion.
+enum Key {
+    Constant(bool),
+    Every(Vec<Key>),
+    Any(Vec<Key>),
+    Not(Box<Key>),
+    Among(UidSet),
+    Flag(SystemFlag),
+    Keyword(Keyword),
+    Recent,
+    Internal(Day),
+    /// At this moment or before.
+    NotAfter(i64),
+    /// At this moment or after.
+    NotBefore(i64),
+    Larger(u64),
+    Smaller(u64),
+    Sent(Day),
+    Field(usize),
+    Body(usize),
+    Text(usize),
+}
+
+#[derive(Clone, Copy)]
+enum Day {
+    Before(Date),
+    On(Date),
+    Since(Date),
+}
+
+impl Day {
+    fn holds(self, date: Date) -> bool {
+        match self {
+            Day::Before(day) => date < day,
+            Day::On(day) => date == day,
+            Day::Since(day) => date >= day,
+        }
+    }
+}
+
+/// A text in header fields of one name.
+struct FieldKey {
+    name: String,
+    /// `None`: that there is such a field suffices.
+    needle: Option<Needle>,
+    addresses: bool,
+}
+
+/// What is known of a message; what is not yet known is `None`.
+#[derive(Default)]
+struct Facts {
+    flags: Option<Flags>,
+    recent: bool,
+    date: Option<DateTime>,
+    size: Option<u64>,
+    header: Option<HeaderFacts>,
+    /// Which were found; those not found are so for good when `body_read`.
+    body: Vec<bool>,
+    text: Vec<bool>,
+    body_read: bool,
+}
+
+struct HeaderFacts {
+    /// The day of the Date field, if there is one that can be read.
+    sent: Option<Date>,
+    fields: Vec<bool>,
+}
+
+impl Matcher {
+    pub fn new(query: &Query, view: &View<'_>, now: i64) -> Self {
+        let mut matcher =
+            Self { key: Key::Constant(true), fields: vec![], body: vec![], text: vec![], uses: Uses::default() };
+        matcher.key = matcher.compile(query, view, now);
+        matcher
+    }
+
+    fn compile(&mut self, query: &Query, view: &View<'_>, now: i64) -> Key {
+        let key = match query {
+            Query::And(keys) => Key::Every(keys.iter().map(|key| self.compile(key, view, now)).collect()),
+            Query::Or(one, other) => Key::Any(vec![self.compile(one, view, now), self.compile(other, view, now)]),
+            Query::Not(key) => Key::Not(Box::new(self.compile(key, view, now))),
+            Query::All => Key::Constant(true),
+            Query::Sequence(set) => Key::Among(by_number(set, view)),
+            Query::Uid(set) => {
+                Key::Among(set.as_uids(view.messages.last().copied()).unwrap_or_else(|| view.saved.clone()))
+            }
+            Query::Flag(flag) => Key::Flag(*flag),
+            Query::Keyword(keyword) => Key::Keyword(keyword.clone()),
+            Query::Recent => Key::Recent,
+            Query::Before(day) => Key::Internal(Day::Before(*day)),
+            Query::On(day) => Key::Internal(Day::On(*day)),
+            Query::Since(day) => Key::Internal(Day::Since(*day)),
+            Query::SentBefore(day) => Key::Sent(Day::Before(*day)),
+            Query::SentOn(day) => Key::Sent(Day::On(*day)),
+            Query::SentSince(day) => Key::Sent(Day::Since(*day)),
+            Query::Larger(size) => Key::Larger(*size),
+            Query::Smaller(size) => Key::Smaller(*size),
+            Query::Older(seconds) => Key::NotAfter(now.saturating_sub(i64::from(*seconds))),
+            Query::Younger(seconds) => Key::NotBefore(now.saturating_sub(i64::from(*seconds))),
+            Query::Header(name, text) => self.field(name, text, false),
+            Query::Address(field, text) => self.field(field.name(), text, true),
+            Query::Subject(text) => self.field("Subject", text, false),
+            Query::Body(text) | Query::Text(text) if text.is_empty() => Key::Constant(true),
+            Query::Body(text) => {
+                self.body.push(Needle::new(text));
+                Key::Body(self.body.len() - 1)
+            }
+            Query::Text(text) => {
+                self.text.push(Needle::new(text));
+                Key::Text(self.text.len() - 1)
+            }
+        };
+        match key {
+            Key::Flag(_) | Key::Keyword(_) => self.uses.flags = true,
+            Key::Internal(_) | Key::NotAfter(_) | Key::NotBefore(_) => self.uses.date = true,
+            Key::Larger(_) | Key::Smaller(_) => self.uses.size = true,
+            Key::Sent(_) | Key::Field(_) | Key::Text(_) => self.uses.header = true,
+            _ => {}
+        }
+        key
+    }
+
+    fn field(&mut self, name: &str, text: &str, addresses: bool) -> Key {
+        let needle = (!text.is_empty()).then(|| Needle::new(text));
+        self.fields.push(FieldKey { name: name.to_owned(), needle, addresses });
+        Key::Field(self.fields.len() - 1)
+    }
+
+    /// Whether the message satisfies the query. `Expunged` if it is gone.
+    pub(super) fn matches(
+        &self,
+        mailbox: &mut dyn Mailbox,
+        uid: Uid,
+        block: &mut Block,
+        cancelled: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Stopped> {
+        if !mailbox.uids().contains(uid) {
+            return Ok(false);
+        }
+        let mut facts = Facts {
+            recent: mailbox.recent().contains(uid),
+            body: vec![false; self.body.len()],
+            text: vec![false; self.text.len()],
+            ..Facts::default()
+        };
+        if self.uses.flags {
+            facts.flags = Some(mailbox.flags(uid).ok_or(Stopped::Store(StoreError::Expunged))?);
+        }
+        if let Some(decided) = self.decide(uid, &facts) {
+            return Ok(decided);
+        }
+        if self.uses.date {
+            facts.date = Some(mailbox.internal_date(uid).map_err(Stopped::Store)?);
+            if let Some(decided) = self.decide(uid, &facts) {
+                return Ok(decided);
+            }
+        }
+        if self.uses.size {
+            facts.size = Some(mailbox.size(uid).map_err(Stopped::Store)?);
+            if let Some(decided) = self.decide(uid, &facts) {
+                return Ok(decided);
+            }
+        }
+        let content = mailbox.read(uid).map_err(Stopped::Store)?;
+        let mut reading = Reading { reader: Reader::new(content, std::mem::take(block)), cancelled };
+        let decided = self.read(uid, &mut facts, &mut reading);
+        *block = reading.reader.into_block();
+        decided
+    }
+
+    /// Goes on with the content of the message.
+    fn read(&self, uid: Uid, facts: &mut Facts, reading: &mut Reading<'_>) -> Result<bool, Stopped> {
+        let mut hunts = Hunts { body: Hunt::new(&self.body), text: Hunt::new(&self.text) };
+        if self.uses.header {
+            let message = reading.scan(|scanner| scanner.header_done())?;
+            let header = reading.octets(message.root.header)?;
+            facts.header = Some(self.look_at_header(&header));
+            hunts.header(&header, &[Which::Text]);
+            facts.text.copy_from_slice(hunts.text.found());
+            if let Some(decided) = self.decide(uid, facts) {
+                return Ok(decided);
+            }
+        }
+        let message = reading.scan(|_| false)?;
+        for (at, part) in message.parts().enumerate() {
+            if at > 0 && !hunts.text.is_over() {
+                hunts.header(&reading.octets(part.header)?, &[Which::Text]);
+            }
+            match &part.kind {
+                Kind::Leaf => reading.body(part, &mut hunts)?,
+                // The header of a message within this one is part of the body, as the reader of the mail sees it.
+                Kind::Message(inner) => {
+                    hunts.header(&reading.octets(inner.root.header)?, &[Which::Body, Which::Text]);
+                }
+                Kind::Multipart(_) => {}
+            }
+            if facts.body != hunts.body.found() || facts.text != hunts.text.found() {
+                facts.body.copy_from_slice(hunts.body.found());
+                facts.text.copy_from_slice(hunts.text.found());
+                if let Some(decided) = self.decide(uid, facts) {
+                    return Ok(decided);
+                }
+            }
+        }
+        facts.body_read = true;
+        Ok(self.decide(uid, facts).unwrap_or(false))
+    }
+
+    fn look_at_header(&self, header: &[u8]) -> HeaderFacts {
+        let mut facts = HeaderFacts { sent: None, fields: vec![false; self.fields.len()] };
+        for field in header::fields(header) {
+            if facts.sent.is_none() && field.name.eq_ignore_ascii_case(b"Date") {
+                facts.sent = date::parse(field.value).map(DateTime::date);
+            }
+            // Decoded at most once, however many keys ask for it.
+            let (mut texts, mut addresses) = (None, None);
+            for (key, found) in self.fields.iter().zip(&mut facts.fields) {
+                if *found || !field.name.eq_ignore_ascii_case(key.name.as_bytes()) {
+                    continue;
+                }
+                let Some(needle) = &key.needle else {
+                    *found = true;
+                    continue;
+                };
+                *found = texts.get_or_insert_with(|| forms(&field)).iter().any(|text| needle.is_in(text))
+                    || (key.addresses && needle.is_in(addresses.get_or_insert_with(|| shown_addresses(field.value))));
+            }
+        }
+        facts
+    }
+
+    fn decide(&self, uid: Uid, facts: &Facts) -> Option<bool> {
+        self.key.decide(uid, facts)
+    }
+}
+
+impl Key {
+    /// `None` if not enough is known.
+    fn decide(&self, uid: Uid, facts: &Facts) -> Option<bool> {
+        let searched = |found: &[bool], at: usize| match found.get(at) {
+            Some(true) => Some(true),
+            _ => facts.body_read.then_some(false),
+        };
+        match self {
+            Key::Constant(value) => Some(*value),
+            Key::Every(keys) => all(keys.iter().map(|key| key.decide(uid, facts))),
+            Key::Any(keys) => all(keys.iter().map(|key| key.decide(uid, facts).map(|value| !value))).map(|none| !none),
+            Key::Not(key) => key.decide(uid, facts).map(|value| !value),
+            Key::Among(set) => Some(set.contains(uid)),
+            Key::Flag(flag) => facts.flags.as_ref().map(|flags| flags.has(*flag)),
+            Key::Keyword(keyword) => facts.flags.as_ref().map(|flags| flags.has_keyword(keyword)),
+            Key::Recent => Some(facts.recent),
+            Key::Internal(day) => facts.date.map(|date| day.holds(date.date())),
+            Key::NotAfter(moment) => facts.date.map(|date| date.seconds <= *moment),
+            Key::NotBefore(moment) => facts.date.map(|date| date.seconds >= *moment),
+            Key::Larger(size) => facts.size.map(|s| s > *size),
+            Key::Smaller(size) => facts.size.map(|s| s < *size),
+            Key::Sent(day) => facts.header.as_ref().map(|header| header.sent.is_some_and(|sent| day.holds(sent))),
+            Key::Field(at) => facts.header.as_ref().map(|header| header.fields.get(*at).copied().unwrap_or(false)),
+            Key::Body(at) => searched(&facts.body, *at),
+            Key::Text(at) => searched(&facts.text, *at),
+        }
+    }
+}
+
+/// Whether all hold: no if one does not, whatever the others are; unknown if only unknown ones stand in the way.
+fn all(values: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut known = Some(true);
+    for value in values {
+        match value {
+            Some(false) => return Some(false),
+            Some(true) => {}
+            None => known = None,
+        }
+    }
+    known
+}
+
+/// Sequence numbers beyond the last message name nothing: clients search `1:500` in whatever mailbox there is.
+fn by_number(set: &SequenceSet, view: &View<'_>) -> UidSet {
+    let last = u32::try_from(view.messages.len()).unwrap_or(u32::MAX);
+    let Some(ranges) = set.normalized(last) else { return view.saved.clone() };
+    let mut uids = UidSet::new();
+    for (first, end) in ranges {
+        let places = (first - 1) as usize..(end as usize).min(view.messages.len());
+        view.messages.get(places).unwrap_or_default().iter().for_each(|&uid| uids.insert(uid));
+    }
+    uids
+}
+
+/// How a field's text can be meant: decoded, and as it stands if that is something else.
+fn forms(field: &Field<'_>) -> Vec<String> {
+    let value = &field.value[..field.value.len().min(limits::HEADER_FIELD)];
+    let decoded = encoded_word::decode(value);
+    let raw = String::from_utf8_lossy(&header::unfold(value)).into_owned();
+    if decoded == raw { vec![decoded] } else { vec![decoded, raw] }
+}
+
+/// The addresses as ENVELOPE has them, so that what only quotes or comments divide is found together.
+fn shown_addresses(value: &[u8]) -> String {
+    let mut out = String::new();
+    for address in address::parse(value) {
+        let mut push = |octets: &Option<Vec<u8>>, before: &str, after: &str| {
+            if let Some(octets) = octets {
+                out.push_str(before);
+                out.push_str(&encoded_word::decode(octets));
+                out.push_str(after);
+            }
+        };
+        push(&address.name, "", " ");
+        push(&address.mailbox, "<", "");
+        push(&address.host, "@", ">");
+        out.push_str(", ");
+    }
+    out
+}
+
+/// Which kinds of key a text is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Body,
+    Text,
+}
+
+/// The texts that are still looked for.
+struct Hunts<'a> {
+    body: Hunt<'a>,
+    text: Hunt<'a>,
+}
+
+impl Hunts<'_> {
+    fn is_over(&self) -> bool {
+        self.body.is_over() && self.text.is_over()
+    }
+
+    /// Every field of a header, name and all.
+    fn header(&mut self, header: &[u8], which: &[Which]) {
+        for hunt in which {
+            let hunt = match hunt {
+                Which::Body => &mut self.body,
+                Which::Text => &mut self.text,
+            };
+            for field in header::fields(header) {
+                if hunt.is_over() {
+                    break;
+                }
+                for text in forms(&field) {
+                    hunt.push(&String::from_utf8_lossy(field.name));
+                    hunt.push(": ");
+                    hunt.push(&text);
+                    // Texts of several fields share a window; the needle that would hold a line end is not in them.
+                    hunt.push("\n");
+                }
+            }
+            hunt.end();
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        self.body.push(text);
+        self.text.push(text);
+    }
+
+    fn end(&mut self) {
+        self.body.end();
+        self.text.end();
+    }
+}
+
+/// A message that is being read.
+struct Reading<'a> {
+    reader: Reader,
+    cancelled: &'a mut dyn FnMut() -> bool,
+}
+
+impl Reading<'_> {
+    /// The structure of the message, as far as `enough` wants it.
+    fn scan(&mut self, enough: impl Fn(&Scanner) -> bool) -> Result<Message, Stopped> {
+        let mut scanner = Scanner::new();
+        let whole = Span { start: 0, end: self.reader.size(), wire: 0 };
+        self.each_block(whole, |octets| {
+            scanner.push(octets);
+            !enough(&scanner)
+        })?;
+        Ok(scanner.finish())
+    }
+
+    /// The stored octets of a header, of a very long one its beginning.
+    fn octets(&mut self, span: Span) -> Result<Vec<u8>, Stopped> {
+        let end = span.end.min(span.start.saturating_add(limits::HEADERS as u64));
+        let mut out = Vec::new();
+        self.each_block(Span { end, ..span }, |octets| {
+            out.extend_from_slice(octets);
+            true
+        })?;
+        Ok(out)
+    }
+
+    /// The text of a part, its encodings undone. Parts that are no text are passed over (RFC 9051 section 6.4.4 allows it). An encoding that is not
+    /// known is taken for none.
+    fn body(&mut self, part: &Part, hunts: &mut Hunts<'_>) -> Result<(), Stopped> {
+        let main_type = &part.content.main_type;
+        let is_text = main_type.eq_ignore_ascii_case(b"text") || main_type.eq_ignore_ascii_case(b"message");
+        if !is_text || hunts.is_over() {
+            return Ok(());
+        }
+        let decoder = Decoder::new(&part.content.encoding).or_else(|| Decoder::new(b"BINARY"));
+        let Some(mut decoder) = decoder else { return Ok(()) };
+        // US-ASCII often is not, so it is guessed at as if nothing had been said.
+        let named = part.content.charset().filter(|name| !name.eq_ignore_ascii_case(b"us-ascii"));
+        let mut charset = charset::Decoder::new(named.unwrap_or_default());
+        let (mut to_wire, mut wire, mut plain, mut text) = (ToWire::new(), Vec::new(), Vec::new(), String::new());
+        self.each_block(part.body, |octets| {
+            wire.clear();
+            plain.clear();
+            text.clear();
+            to_wire.push(octets, &mut wire);
+            decoder.push(&wire, &mut plain);
+            charset.push(&plain, &mut text);
+            hunts.push(&text);
+            !hunts.is_over()
+        })?;
+        plain.clear();
+        text.clear();
+        decoder.finish(&mut plain);
+        charset.push(&plain, &mut text);
+        charset.finish(&mut text);
+        hunts.push(&text);
+        hunts.end();
+        Ok(())
+    }
+
+    /// Gives the blocks of a span until `take` has enough.
+    fn each_block(&mut self, span: Span, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Stopped> {
+        let mut at = span.start;
+        while at < span.end {
+            if (self.cancelled)() {
+                return Err(Stopped::Cancelled);
+            }
+            let octets = self.reader.octets(at, span.end).map_err(failed)?;
+            at += octets.len() as u64;
+            if !take(octets) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn failed(error: io::Error) -> Stopped {
+    Stopped::Store(error.into())
+}
