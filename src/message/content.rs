@@ -71,7 +71,7 @@ pub(super) fn read_within(header: &[u8], default: Default, parameters_left: &mut
             seen.content_type = true;
             read_type(&header::unfold(value), &mut content, parameters_left);
         } else if kind.eq_ignore_ascii_case(b"transfer-encoding") && content.encoding.is_empty() {
-            content.encoding = token(&without_comments(&header::unfold(value))).to_vec();
+            content.encoding = token(&without_comments(&header::unfold(value))).0.to_vec();
         } else if kind.eq_ignore_ascii_case(b"disposition") && content.disposition.is_none() {
             content.disposition = read_disposition(&header::unfold(value), parameters_left);
         } else if kind.eq_ignore_ascii_case(b"id") && content.id.is_none() {
@@ -106,14 +106,13 @@ struct Seen {
 }
 
 impl Content {
-    /// The first parameter of this name, as the header has it.
-    pub fn parameter(&self, name: &[u8]) -> Option<&[u8]> {
-        let (_, value) = self.parameters.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
-        Some(value)
+    /// The first parameter of this name, RFC 2231 undone but its charset not.
+    pub fn parameter(&self, name: &[u8]) -> Option<Vec<u8>> {
+        parameter::octets(&self.parameters, name)
     }
 
     /// The charset parameter.
-    pub fn charset(&self) -> Option<&[u8]> {
+    pub fn charset(&self) -> Option<Vec<u8>> {
         self.parameter(b"charset")
     }
 
@@ -164,46 +163,51 @@ impl Content {
 fn read_type(value: &[u8], content: &mut Content, parameters_left: &mut usize) {
     let (kind, rest) = value.split_at(memchr(b';', value).unwrap_or(value.len()));
     let kind = without_comments(kind);
-    if let Some(slash) = memchr(b'/', &kind) {
-        let (main, sub) = (token(&kind[..slash]), token(&kind[slash + 1..]));
-        if !main.is_empty() && !sub.is_empty() && main == ascii::trim(&kind[..slash]) {
-            (content.main_type, content.sub_type) = (main.to_vec(), sub.to_vec());
-        }
+    let slash = memchr(b'/', &kind).unwrap_or(kind.len());
+    let (main, (sub, behind)) = (ascii::trim(&kind[..slash]), token(kind.get(slash + 1..).unwrap_or_default()));
+    if !main.is_empty() && !sub.is_empty() && main.iter().all(|&octet| is_token(octet)) {
+        (content.main_type, content.sub_type) = (main.to_vec(), sub.to_vec());
     }
-    content.parameters = parameter::parse_within(rest, parameters_left);
+    content.parameters = read_parameters(behind, rest, parameters_left);
 }
 
 /// RFC 2183 section 2. One with parameters but without a type is an attachment, as is one with a type that is not known (section 2.8).
 fn read_disposition(value: &[u8], parameters_left: &mut usize) -> Option<Disposition> {
     let (kind, rest) = value.split_at(memchr(b';', value).unwrap_or(value.len()));
-    let parameters = parameter::parse_within(rest, parameters_left);
-    let mut kind = token(&without_comments(kind)).to_vec();
-    if kind.is_empty() {
-        if parameters.is_empty() {
-            return None;
-        }
-        kind = b"attachment".to_vec();
+    let kind = without_comments(kind);
+    let (kind, behind) = token(&kind);
+    let parameters = read_parameters(behind, rest, parameters_left);
+    match kind {
+        b"" if parameters.is_empty() => None,
+        b"" => Some(Disposition { kind: b"attachment".to_vec(), parameters }),
+        _ => Some(Disposition { kind: kind.to_vec(), parameters }),
     }
-    Some(Disposition { kind, parameters })
+}
+
+/// The parameters from the first semicolon on, or from right behind the type where the semicolon was forgotten.
+fn read_parameters(behind: &[u8], rest: &[u8], left: &mut usize) -> Vec<parameter::Parameter> {
+    if behind.contains(&b'=') {
+        return parameter::parse_within(&[behind, rest].concat(), left);
+    }
+    parameter::parse_within(rest, left)
 }
 
 /// RFC 3282 section 2.
 fn read_languages(value: &[u8]) -> Vec<Vec<u8>> {
     without_comments(value)
         .split(|&octet| octet == b',')
-        .map(token)
+        .map(|tag| token(tag).0)
         .filter(|tag| !tag.is_empty())
         .take(limits::MIME_PARAMETERS)
         .map(<[u8]>::to_vec)
         .collect()
 }
 
-/// The token (RFC 2045 section 5.1) at the start, behind blanks and a quotation mark that some write around it.
-fn token(text: &[u8]) -> &[u8] {
+/// The token (RFC 2045 section 5.1) at the start, behind blanks and a quotation mark that some write around it, and what follows it.
+fn token(text: &[u8]) -> (&[u8], &[u8]) {
     let text = ascii::trim(text);
     let text = text.strip_prefix(b"\"").unwrap_or(text);
-    let end = text.iter().position(|&octet| !is_token(octet)).unwrap_or(text.len());
-    &text[..end]
+    text.split_at(text.iter().position(|&octet| !is_token(octet)).unwrap_or(text.len()))
 }
 
 /// ```abnf
@@ -231,8 +235,8 @@ mod tests {
              Content-Description: what\r\n it is\r\nContent-Transfer-Encoding: Quoted-Printable\r\nContent-MD5: abc=\r\n\
              Content-Disposition: attachment; filename=x.html\r\nContent-Language: en, (german) de\r\nContent-Location: http://x/\r\n\r\n");
         assert_eq!((text(&content.main_type), text(&content.sub_type)), ("Text", "HTML"));
-        assert_eq!(content.charset(), Some(&b"UTF-8"[..]));
-        assert_eq!(content.parameter(b"NAME"), Some(&b"a b"[..]));
+        assert_eq!(content.charset(), Some(b"UTF-8".to_vec()));
+        assert_eq!(content.parameter(b"NAME"), Some(b"a b".to_vec()));
         assert_eq!(content.id.as_deref(), Some(&b"<1@x>"[..]));
         assert_eq!(content.description.as_deref(), Some(&b"what it is"[..]));
         assert_eq!(text(&content.encoding), "Quoted-Printable");
@@ -260,12 +264,12 @@ mod tests {
             assert_eq!(content.parameters, [(b"charset".to_vec(), b"us-ascii".to_vec())], "{header:?}");
             assert_eq!(text(&content.encoding), "7BIT");
         }
-        assert_eq!(of("Content-Type: text; charset=utf-8\r\n").charset(), Some(&b"utf-8"[..]));
+        assert_eq!(of("Content-Type: text; charset=utf-8\r\n").charset(), Some(b"utf-8".to_vec()));
     }
 
     #[test]
     fn only_plain_text_gets_a_default_charset() {
-        assert_eq!(of("Content-Type: text/plain\r\n").charset(), Some(&b"us-ascii"[..]));
+        assert_eq!(of("Content-Type: text/plain\r\n").charset(), Some(b"us-ascii".to_vec()));
         assert_eq!(of("Content-Type: text/html\r\n").charset(), None);
     }
 
@@ -284,11 +288,20 @@ mod tests {
     }
 
     #[test]
+    fn a_forgotten_semicolon_is_forgiven() {
+        let content = of(
+            "Content-Type: multipart/mixed\r\n\tboundary=\"a;b\"; x=y\r\nContent-Disposition: inline filename=z\r\n",
+        );
+        assert_eq!(content.parameter(b"x"), Some(b"y".to_vec()));
+        assert_eq!(content.disposition.unwrap().parameters, [(b"filename".to_vec(), b"z".to_vec())]);
+    }
+
+    #[test]
     fn comments_and_quotes_around_tokens_are_no_part_of_them() {
         let content = of("Content-Type: text/html (a (nested) one); charset=x (y)\r\n\
              Content-Transfer-Encoding: \"base64\" (z)\r\nContent-Disposition: ; filename=a\r\n");
         assert_eq!(text(&content.sub_type), "html");
-        assert_eq!(content.charset(), Some(&b"x"[..]));
+        assert_eq!(content.charset(), Some(b"x".to_vec()));
         assert_eq!(text(&content.encoding), "base64");
         assert_eq!(text(&content.disposition.unwrap().kind), "attachment");
     }

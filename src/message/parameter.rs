@@ -57,22 +57,35 @@ pub(super) fn parse_within(text: &[u8], left: &mut usize) -> Vec<Parameter> {
 /// The text of a parameter: from `name*` with its charset, or else from `name`, whose encoded words are decoded too, because many programs
 /// write those there.
 pub fn text(parameters: &[Parameter], name: &[u8]) -> Option<String> {
-    let is_extended = |other: &[u8]| other.strip_suffix(b"*").is_some_and(|base| base.eq_ignore_ascii_case(name));
-    if let Some((_, value)) = parameters.iter().find(|(other, _)| is_extended(other)) {
-        return Some(decode_extended(value));
+    if let Some(value) = find(parameters, &[name, b"*"].concat()) {
+        let (charset, octets) = decode_extended(value);
+        return Some(charset::decode(charset, &octets));
     }
-    let (_, value) = parameters.iter().find(|(other, _)| other.eq_ignore_ascii_case(name))?;
-    Some(encoded_word::decode(value))
+    find(parameters, name).map(encoded_word::decode)
 }
 
+/// The octets of a parameter: from `name*`, or else `name` as it stands.
+pub fn octets(parameters: &[Parameter], name: &[u8]) -> Option<Vec<u8>> {
+    let extended = find(parameters, &[name, b"*"].concat()).map(|value| decode_extended(value).1);
+    extended.or_else(|| find(parameters, name).map(<[u8]>::to_vec))
+}
+
+/// The first value of this name.
+pub fn find<'a>(parameters: &'a [Parameter], name: &[u8]) -> Option<&'a [u8]> {
+    let (_, value) = parameters.iter().find(|(other, _)| other.eq_ignore_ascii_case(name))?;
+    Some(value)
+}
+
+/// The charset and the octets in it.
+///
 /// ```abnf
 /// extended-initial-value := [charset] "'" [language] "'" extended-other-values
 /// ```
-fn decode_extended(value: &[u8]) -> String {
+fn decode_extended(value: &[u8]) -> (&[u8], Vec<u8>) {
     let mut pieces = value.splitn(3, |&octet| octet == b'\'');
     match (pieces.next(), pieces.next(), pieces.next()) {
-        (Some(name), Some(_), Some(octets)) => charset::decode(name, &percent_decode(octets)),
-        _ => charset::decode(b"", &percent_decode(value)),
+        (Some(name), Some(_), Some(octets)) => (name, percent_decode(octets)),
+        _ => (b"", percent_decode(value)),
     }
 }
 
@@ -295,6 +308,8 @@ mod tests {
         assert_eq!(of("; filename*0*=iso-8859-1''%e9; filename*1=b; filename=plain").as_deref(), Some("\u{e9}b"));
         assert_eq!(of("; filename*=%e").as_deref(), Some("%e"));
         assert_eq!(of("; name=x"), None);
+        let boundary = parse(b"; boundary*=ansi-x3.4-1968''a%20b");
+        assert_eq!(octets(&boundary, b"boundary").as_deref(), Some(&b"a b"[..]));
     }
 
     #[test]

@@ -367,7 +367,7 @@ impl Scanner {
         let mut content = content::read_within(&header.octets, default, &mut self.parameters_left);
         let may_nest = self.open.len() < limits::MIME_DEPTH && self.parts < limits::MIME_PARTS;
         let shape = if content.is_multipart() {
-            match content.parameter(b"boundary").map(boundary) {
+            match content.parameter(b"boundary").as_deref().map(boundary) {
                 Some(boundary) if !boundary.is_empty() && boundary.len() <= limits::MIME_BOUNDARY => {
                     if may_nest {
                         Shape::Multipart { boundary: boundary.to_vec(), ended: false, parts: Vec::new() }

@@ -449,7 +449,7 @@ impl Reading<'_> {
         let Some(mut decoder) = decoder else { return Ok(()) };
         // US-ASCII often is not, so it is guessed at as if nothing had been said.
         let named = part.content.charset().filter(|name| !name.eq_ignore_ascii_case(b"us-ascii"));
-        let mut charset = charset::Decoder::new(named.unwrap_or_default());
+        let mut charset = charset::Decoder::new(&named.unwrap_or_default());
         let (mut to_wire, mut wire, mut plain, mut text) = (ToWire::new(), Vec::new(), Vec::new(), String::new());
         self.each_block(part.body, |octets| {
             wire.clear();
