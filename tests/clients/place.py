@@ -2,7 +2,9 @@
 
 import imaplib
 import os
+import pty
 import pwd
+import select
 import shutil
 import signal
 import socket
@@ -38,6 +40,39 @@ def run(*command, **options):
     if wanted is not None and done.returncode != wanted:
         raise AssertionError(f"{' '.join(command)}: exit {done.returncode}, wanted {wanted}\n{output[-4000:]}")
     return output
+
+
+def run_on_terminal(*command, env, seconds=60):
+    """Runs a command on a terminal of its own; what it drew there."""
+    child, terminal = pty.fork()
+    if child == 0:
+        try:
+            os.execvpe(command[0], command, env)
+        finally:
+            os._exit(127)
+    drawn = b""
+    end = time.monotonic() + seconds
+    try:
+        while True:
+            if time.monotonic() > end:
+                os.kill(child, signal.SIGKILL)
+                raise AssertionError(f"{command[0]} did not end in {seconds} s; it drew:\n{drawn[-3000:].decode('utf-8', 'replace')}")
+            if not select.select([terminal], [], [], 0.2)[0]:
+                continue
+            try:
+                chunk = os.read(terminal, 65536)
+            except OSError:  # the other side is closed: it has ended
+                break
+            if not chunk:
+                break
+            drawn += chunk
+    finally:
+        os.close(terminal)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    text = drawn.decode("utf-8", "replace")
+    if status != 0:
+        raise AssertionError(f"{' '.join(command)}: exit {status}\n{text[-4000:]}")
+    return text
 
 
 def wait_for(what, condition, seconds=15):

@@ -3,7 +3,7 @@
 import os
 import re
 
-from place import BINARY, HOST, Fork, message, run, write
+from place import BINARY, HOST, Fork, message, run, run_on_terminal, write
 from scenario import LocalMaildir, Scenario, crlf, everywhere, expect, ids
 
 HERE, THERE = range(500), range(500, 1000)
@@ -53,11 +53,11 @@ SyncState {self.place.path('state')}/
 
     def sync(self):
         """Runs mbsync; what it did to each side, as (added, flagged, removed)."""
-        return self.done(run("mbsync", "-V", "-c", self.configuration(), "all", timeout=240,
-                             env={**os.environ, "HOME": self.place.directory}))
+        return self.done(run_on_terminal("mbsync", "-c", self.configuration(), "all", seconds=240,
+                                         env={**os.environ, "HOME": self.place.directory, "TERM": "vt100"}))
 
     def done(self, output):
-        """The closing line: added, flags changed and removed, far and near."""
+        """The last state of its counters: added, flags changed and removed, far and near."""
         done = re.findall(r"[FM]: \+(\d+)/\d+ \*(\d+)/\d+ #(\d+)/\d+ +[NS]: \+(\d+)/\d+ \*(\d+)/\d+ #(\d+)/\d+", output)
         self.assertTrue(done, output)
         return [int(number) for number in done[-1]]
@@ -146,8 +146,9 @@ class MbsyncTunnel(Mbsync):
         path = self.configuration()
         os.chmod(path, 0o644)
         run("chown", "-R", self.place.user, self.place.path("local"))
-        return self.done(run("runuser", "-u", self.place.user, "--", "mbsync", "-V", "-c", path, "all", timeout=240, cwd="/",
-                             env={**os.environ, "HOME": self.place.account.home, "USER": self.place.user}))
+        environment = {**os.environ, "HOME": self.place.account.home, "USER": self.place.user, "TERM": "vt100"}
+        return self.done(run_on_terminal("runuser", "-u", self.place.user, "--", "mbsync", "-c", path, "all", seconds=240,
+                                         env=environment))
 
 
 del Mbsync
