@@ -52,6 +52,7 @@ check-packages: build-packages
 # All that CI runs, so what passes here passes there.
 check: check-packages
 	@$(STEP) "format" $(CARGO) fmt --check
+	@$(STEP) "format of the fuzz targets" $(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	@$(STEP) "clippy" $(CARGO) clippy --locked --all-targets -- -D warnings
 	@$(STEP) "manual" mandoc -Tlint man/*
 	@RUSTDOCFLAGS="-D warnings" $(STEP) "documentation" $(CARGO) doc --locked --no-deps --document-private-items
@@ -64,6 +65,7 @@ check: check-packages
 
 fmt:
 	$(CARGO) fmt
+	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml
 
 lint: build-packages
 	$(CARGO) clippy --locked --all-targets -- -D warnings

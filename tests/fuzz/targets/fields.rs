@@ -21,7 +21,8 @@ fuzz_target!(|octets: &[u8]| {
     assert_eq!(header::select(&kept, &names, true), kept);
 
     let Some((&choice, rest)) = octets.split_first() else { return };
-    let label = ["utf-8", "iso-8859-1", "iso-2022-jp", "gb18030", "utf-7", "koi8-r", "big5", "nonsense"][usize::from(choice % 8)];
+    let label = ["utf-8", "iso-8859-1", "iso-2022-jp", "gb18030", "utf-7", "koi8-r", "big5", "nonsense"]
+        [usize::from(choice % 8)];
     charset::decode(label.as_bytes(), rest);
     for encoding in ["base64", "quoted-printable", "7bit"] {
         let Some(mut whole) = transfer::Decoder::new(encoding.as_bytes()) else { continue };
