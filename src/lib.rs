@@ -27,6 +27,6 @@ mod types;
 pub mod testing;
 
 /// Runs the program with these arguments (the program's name left out) and gives its exit status.
-pub fn run(_arguments: &[std::ffi::OsString]) -> u8 {
-    1
+pub fn run(arguments: &[std::ffi::OsString]) -> u8 {
+    cli::run(arguments)
 }

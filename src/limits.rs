@@ -112,6 +112,9 @@ pub const BAD_COMMANDS_BEFORE_LOGIN: u32 = 3;
 /// The same after login, without a good one between.
 pub const BAD_COMMANDS: u32 = 20;
 
+/// Accounts below it are the system's, not people's (UID_MIN of login.defs).
+pub const LOWEST_UID: u32 = 1000;
+
 /// Connections in all.
 pub const CONNECTIONS: usize = 1000;
 /// Connections from one address.

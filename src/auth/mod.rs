@@ -1,5 +1,6 @@
 //! Authenticator: credentials in, account or refusal out.
 
+pub mod demo;
 pub mod pam;
 pub mod passwd_file;
 pub mod sasl;

@@ -1,7 +1,8 @@
 //! Authenticator over a file: development, tests, virtual users.
 //!
 //! A line is `user:{SCHEME}secret:uid:gid:gecos:home`, the fields after the secret optional; empty lines and those that begin with `#` are passed over. Schemes are
-//! PLAIN, SHA512-CRYPT (`$6$...`), BLF-CRYPT (`$2y$...`) and ARGON2ID (`$argon2id$...`). Where a process becomes the user, a line without uid stands for the
+//! PLAIN, SHA512-CRYPT (`$6$...`), BLF-CRYPT (`$2y$...`) and ARGON2ID (`$argon2id$...`); without a scheme the
+//! secret's beginning tells it, but for PLAIN. Where a process becomes the user, a line without uid stands for the
 //! system's account of that name.
 
 use super::{Account, Accounts, Authenticator, Credentials, Peer, Refusal, UnixAccount};
@@ -135,11 +136,13 @@ fn entry(line: &str) -> Result<(&str, Entry), &'static str> {
     let mut fields = line.split(':');
     let name = fields.next().filter(|name| is_plausible_name(name)).ok_or("this is not the name of a user")?;
     let secret = fields.next().ok_or("expected a secret after the user")?;
-    let secret = secret
-        .strip_prefix('{')
-        .and_then(|rest| rest.split_once('}'))
-        .ok_or("expected {SCHEME} before the secret")
-        .and_then(|(scheme, secret)| Stored::new(scheme, secret))?;
+    let secret = match secret.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        Some((scheme, secret)) => Stored::new(scheme, secret)?,
+        None if secret.starts_with("$6$") => Stored::new("SHA512-CRYPT", secret)?,
+        None if secret.starts_with("$2") => Stored::new("BLF-CRYPT", secret)?,
+        None if secret.starts_with("$argon2id$") => Stored::new("ARGON2ID", secret)?,
+        None => return Err("expected {SCHEME} before the secret"),
+    };
     let mut number = |what| match fields.next() {
         None | Some("") => Ok(None),
         Some(digits) => digits.parse::<u32>().map(Some).map_err(|_| what),
@@ -220,6 +223,22 @@ plain:{PLAIN}password
             assert_eq!(check(&file, user, "password2"), Err(Refusal::Failed), "{user}");
         }
         assert_eq!(check(&file, "nobody-here", "password"), Err(Refusal::Failed));
+    }
+
+    #[test]
+    fn a_hash_tells_its_scheme() {
+        let text = file(
+            &HASHED
+                .lines()
+                .map(|line| {
+                    line.replace("{SHA512-CRYPT}", "").replace("{BLF-CRYPT}", "").replace("{ARGON2ID}", "") + "\n"
+                })
+                .collect::<String>(),
+        );
+        let file = PasswdFile::load(text.path(), Accounts::Any).unwrap();
+        for user in ["sha", "blf", "arg"] {
+            assert!(check(&file, user, "password").is_ok(), "{user}");
+        }
     }
 
     #[test]

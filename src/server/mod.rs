@@ -1,1 +1,153 @@
-//! The process model as one diagram: who listens, who is root, who serves.
+//! The process model: who listens, who is root, who serves.
+//!
+//! ```text
+//! --fork     listener  root          accepts, counts, forks, reaps; reads no octet from a client    accept, processes
+//!             └ child  root → user   TLS, login, then the user's session                            child
+//!                └ pam root          one password check                                             auth::pam
+//! --inetd    the child alone                                                                        inetd
+//! --preauth  the session alone, as the user who started it                                          preauth
+//! otherwise  one process, a thread for each connection                                              accept, threads
+//! ```
+//!
+//! What one connection goes through is the same in all of them: `connection`.
+
+mod accept;
+mod certificates;
+mod child;
+pub mod config;
+mod connection;
+mod counts;
+mod inetd;
+mod listener;
+mod notify;
+mod preauth;
+mod privilege;
+mod processes;
+mod threads;
+
+use crate::log::{self, Level, Sink, log};
+use crate::sys::{credentials, process, socket};
+use certificates::Certificates;
+use config::{Config, Facts, Mode, Passwords, Place, Storage};
+use connection::Service;
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
+
+/// What this process is and was started with.
+pub fn facts() -> Facts {
+    let stdin = std::io::stdin();
+    Facts {
+        is_root: credentials::is_root(),
+        has_connection: (socket::is_socket(stdin.as_fd()) && !socket::is_listening(stdin.as_fd()))
+            || listener::handed_over_connection(),
+    }
+}
+
+/// Serves until told to end. The error is one line for the administrator; nothing was started then.
+pub fn run(config: Config) -> Result<(), String> {
+    std::panic::set_hook(Box::new(|panic| {
+        // The message might quote what a client sent.
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        log!(Level::Error, "internal error at {place}; the connection ends");
+    }));
+    let certificates = Certificates::load(&config)?;
+    let service = Service::new(&config)?;
+    match config.mode {
+        Mode::PreAuth => {
+            log::open(sink(&config), Level::Info);
+            preauth::run(&service)
+        }
+        Mode::Inetd => {
+            let connection = inetd::connection()?;
+            log::open(sink(&config), Level::Info);
+            inetd::run(connection, &config, &service, &certificates)
+        }
+        Mode::Fork | Mode::Threads => {
+            let listeners = listener::open(&config)?;
+            let pidfile = PidFile::write(&config)?;
+            log::open(sink(&config), Level::Info);
+            for listener in &listeners {
+                log!(Level::Notice, "listening on {listener}");
+            }
+            process::raise_descriptor_limit();
+            let result = match config.mode {
+                Mode::Fork => processes::run(listeners, &config, service, certificates),
+                _ => threads::run(listeners, &config, service, certificates),
+            };
+            drop(pidfile);
+            result.map_err(|error| format!("cannot go on: {error}"))
+        }
+    }
+}
+
+/// Checks all that can be checked without starting anything, and says what would be served.
+pub fn check(config: &Config) -> Result<String, String> {
+    Certificates::load(config)?;
+    Service::new(config)?;
+    let mut lines = Vec::new();
+    lines.push(match config.mode {
+        Mode::Threads => "mode: single process".to_owned(),
+        Mode::Fork => "mode: a process for each connection".to_owned(),
+        Mode::Inetd => "mode: one connection on standard input".to_owned(),
+        Mode::PreAuth => "mode: standard input and output, without login".to_owned(),
+    });
+    if matches!(config.mode, Mode::Fork | Mode::Threads) {
+        for endpoint in listener::endpoints(config)? {
+            lines.push(format!("listen: {endpoint}"));
+        }
+    }
+    lines.push(match &config.tls_files {
+        None => "tls: none".to_owned(),
+        Some((certificate, key)) => format!("tls: certificate {}, key {}", certificate.display(), key.display()),
+    });
+    lines.push(match &config.storage {
+        Storage::Memory => "mail: in memory".to_owned(),
+        Storage::Maildir(Place::Home) => "mail: ~/Maildir".to_owned(),
+        Storage::Maildir(Place::Shared(path)) => format!("mail: {}/<user>", path.display()),
+    });
+    lines.push(match &config.passwords {
+        _ if config.mode == Mode::PreAuth => "passwords: none".to_owned(),
+        Passwords::Pam { service } => format!("passwords: PAM service {service}"),
+        Passwords::File(path) => format!("passwords: {}", path.display()),
+        Passwords::Demo => "passwords: user test, password test".to_owned(),
+    });
+    Ok(lines.join("\n") + "\n")
+}
+
+fn sink(config: &Config) -> Sink {
+    let to_stderr = match config.mode {
+        Mode::Threads => true,
+        Mode::Fork => std::io::stderr().is_terminal(),
+        // Standard error may be the connection.
+        Mode::Inetd | Mode::PreAuth => false,
+    };
+    match config.log {
+        Some(Sink::Stderr) if config.mode == Mode::Inetd && socket::is_socket(std::io::stderr().as_fd()) => {
+            Sink::Syslog
+        }
+        Some(sink) => sink,
+        None if to_stderr => Sink::Stderr,
+        None if log::has_syslog() => Sink::Syslog,
+        None if config.mode == Mode::Fork => Sink::Stderr,
+        None => Sink::Nowhere,
+    }
+}
+
+/// The file with our process number; it goes when we do.
+struct PidFile(std::path::PathBuf);
+
+impl PidFile {
+    fn write(config: &Config) -> Result<Option<Self>, String> {
+        let Some(path) = &config.pidfile else { return Ok(None) };
+        std::fs::write(path, format!("{}\n", std::process::id()))
+            .map_err(|error| format!("cannot write the pid file {}: {error}", path.display()))?;
+        Ok(Some(Self(path.clone())))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // It may be gone, or in a directory that has become read-only: the next start overwrites it.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

@@ -57,12 +57,12 @@ impl Signals {
     }
 
     /// Readable when [`Signals::take`] has something to tell.
-    pub fn fd(&self) -> BorrowedFd<'_> {
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()
     }
 
     /// Which signals came since the last call. Several of one kind count as one.
-    pub fn take(&mut self) -> Vec<Signal> {
+    pub fn take(&self) -> Vec<Signal> {
         let mut octets = [0; 256];
         while matches!((&self.wake).read(&mut octets), Ok(1..)) {}
         self.caught.iter().filter(|(_, flag)| flag.swap(false, Ordering::SeqCst)).map(|(signal, _)| *signal).collect()
@@ -110,11 +110,11 @@ mod tests {
 
     #[test]
     fn a_signal_is_told_once() {
-        let mut signals = Signals::catch(&[Signal::Reload]).unwrap();
+        let signals = Signals::catch(&[Signal::Reload]).unwrap();
         nix::sys::signal::raise(nix::sys::signal::SIGHUP).unwrap();
-        assert!(poll(&mut [Watch::input(signals.fd())], None).unwrap());
+        assert!(poll(&mut [Watch::input(signals.descriptor())], None).unwrap());
         assert_eq!(signals.take(), [Signal::Reload]);
         assert_eq!(signals.take(), []);
-        assert!(!poll(&mut [Watch::input(signals.fd())], Some(std::time::Instant::now())).unwrap());
+        assert!(!poll(&mut [Watch::input(signals.descriptor())], Some(std::time::Instant::now())).unwrap());
     }
 }

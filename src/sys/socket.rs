@@ -96,3 +96,18 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
 }
+
+/// The same, `WouldBlock` if there is none yet.
+pub fn receive_now(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    recv(socket.as_fd().as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT).map_err(io::Error::from)
+}
+
+/// A look at a descriptor that this process was started with; `None` if it is not open.
+pub fn borrow_inherited(number: RawFd) -> Option<BorrowedFd<'static>> {
+    // SAFETY: F_GETFD has no effect on a descriptor, open or not.
+    if number < 0 || unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return None;
+    }
+    // SAFETY: the descriptor is open and nobody owns it, so that nobody closes it before `inherited` makes an owner.
+    Some(unsafe { BorrowedFd::borrow_raw(number) })
+}

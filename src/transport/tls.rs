@@ -1,9 +1,11 @@
 //! rustls server sessions; loading and reloading of certificates; what may be negotiated.
 
+use crate::sys::credentials::effective_uid;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -50,7 +52,24 @@ fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     if chain.is_empty() { Err(format!("there is no certificate in {}", path.display())) } else { Ok(chain) }
 }
 
+/// A key that others may read is no secret, and one that others own is theirs. A group may read it, as Debian's ssl-cert does.
+fn check_permissions(path: &Path) -> Result<(), String> {
+    let metadata =
+        std::fs::metadata(path).map_err(|error| format!("cannot read the key {}: {error}", path.display()))?;
+    if metadata.mode() & 0o027 != 0 {
+        return Err(format!(
+            "the key {} must not be readable by others or writable by its group (chmod 640)",
+            path.display()
+        ));
+    }
+    if metadata.uid() != 0 && metadata.uid() != effective_uid() {
+        return Err(format!("the key {} belongs to another user", path.display()));
+    }
+    Ok(())
+}
+
 fn secret(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    check_permissions(path)?;
     PrivateKeyDer::from_pem_file(path).map_err(|error| match error {
         rustls::pki_types::pem::Error::NoItemsFound => format!("there is no private key in {}", path.display()),
         error => format!("cannot read the key {}: {}", path.display(), plain(error)),

@@ -1,0 +1,365 @@
+//! What the command line and the configuration file decided, validated once, immutable after.
+
+use crate::limits;
+use crate::log::Sink;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Values of options by their long names, each with where it was said.
+#[derive(Clone, Default, Debug)]
+pub struct Settings(BTreeMap<String, Vec<Setting>>);
+
+#[derive(Clone, Debug)]
+struct Setting {
+    value: String,
+    /// Such as `--port` or `/etc/imapd.conf line 3`.
+    origin: String,
+}
+
+/// What an option may be given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arity {
+    /// No value; `yes` or `no` in the file.
+    Switch,
+    Once,
+    Repeated,
+}
+
+/// The options that choose a mode. One on the command line puts those of the file out of force.
+const MODES: [&str; 3] = ["fork", "inetd", "preauth"];
+
+impl Settings {
+    pub fn add(&mut self, name: &str, value: String, origin: String) {
+        self.0.entry(name.to_owned()).or_default().push(Setting { value, origin });
+    }
+
+    /// The lines of a configuration file: `name = value`, `#` comments and empty lines. `arity` knows the names.
+    pub fn parse_file(path: &Path, text: &str, arity: impl Fn(&str) -> Option<Arity>) -> Result<Self, String> {
+        let mut settings = Self::default();
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let origin = format!("{} line {}", path.display(), number + 1);
+            let (name, value) = line.split_once('=').ok_or_else(|| format!("{origin}: expected name = value"))?;
+            let (name, value) = (name.trim(), value.trim());
+            let arity = arity(name).ok_or_else(|| format!("{origin}: there is no option {name}"))?;
+            if arity != Arity::Repeated && settings.0.contains_key(name) {
+                return Err(format!("{origin}: {name} is given twice"));
+            }
+            match (arity, value) {
+                (Arity::Switch, "yes") => settings.add(name, String::new(), origin),
+                (Arity::Switch, "no") => {}
+                (Arity::Switch, _) => return Err(format!("{origin}: {name} is yes or no")),
+                (_, "") => return Err(format!("{origin}: {name} needs a value")),
+                (_, value) => settings.add(name, value.to_owned(), origin),
+            }
+        }
+        Ok(settings)
+    }
+
+    /// These settings, and those of the file where these say nothing.
+    pub fn over(mut self, file: Settings) -> Self {
+        let mode_chosen = MODES.iter().any(|mode| self.has(mode));
+        for (name, values) in file.0 {
+            if !(mode_chosen && MODES.contains(&name.as_str())) {
+                self.0.entry(name).or_insert(values);
+            }
+        }
+        self
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    fn all(&self, name: &str) -> Vec<String> {
+        self.0.get(name).into_iter().flatten().map(|setting| setting.value.clone()).collect()
+    }
+
+    fn one(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.last().map(|setting| setting.value.as_str())
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, String> {
+        let Some(Setting { value, origin }) = self.0.get(name).and_then(|settings| settings.last()) else {
+            return Ok(None);
+        };
+        value.parse().map(Some).map_err(|_| format!("{origin}: {value} is not a number that {name} can be"))
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.one(name).map(PathBuf::from)
+    }
+}
+
+/// What this process is and was started with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Facts {
+    pub is_root: bool,
+    /// Standard input, or the one socket that systemd handed over, is a connected socket.
+    pub has_connection: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// One process, a thread for each connection.
+    Threads,
+    /// A process for each connection.
+    Fork,
+    /// One connection, on standard input.
+    Inetd,
+    /// One session on standard input and output, without login.
+    PreAuth,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Storage {
+    Memory,
+    Maildir(Place),
+}
+
+/// Where a user's Maildir is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// `~/Maildir`
+    Home,
+    /// In this directory, under the user's name.
+    Shared(PathBuf),
+}
+
+/// Who knows the passwords.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Passwords {
+    Pam {
+        service: String,
+    },
+    File(PathBuf),
+    /// User `test`, password `test`.
+    Demo,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    pub mode: Mode,
+    /// Where the process is root and must become the user who logs in.
+    pub becomes_user: bool,
+    pub hosts: Vec<String>,
+    pub port: u16,
+    /// A further port, for implicit TLS.
+    pub tls_port: Option<u16>,
+    /// TLS from the first octet on `port`, or on standard input.
+    pub implicit_tls: bool,
+    /// Certificate and key.
+    pub tls_files: Option<(PathBuf, PathBuf)>,
+    pub storage: Storage,
+    /// With mail to look at.
+    pub demo: bool,
+    pub passwords: Passwords,
+    pub min_uid: u32,
+    pub allow_cleartext: bool,
+    pub pidfile: Option<PathBuf>,
+    /// `None`: what fits the mode.
+    pub log: Option<Sink>,
+    pub most: Most,
+}
+
+/// How many connections there may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Most {
+    pub connections: usize,
+    pub per_address: usize,
+    pub per_address_before_login: usize,
+    pub per_user_and_address: usize,
+}
+
+impl Config {
+    /// The error is one line for the administrator.
+    pub fn new(settings: &Settings, facts: Facts) -> Result<Self, String> {
+        let mode = mode(settings, facts)?;
+        let implicit_tls = settings.has("tls") && mode != Mode::PreAuth;
+        let tls_port = settings.number("tls-port")?;
+        let tls_files = match (settings.path("cert"), settings.path("key")) {
+            // They are root's, and there is nothing to encrypt.
+            _ if mode == Mode::PreAuth => None,
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) if settings.has("tls") => return Err("--tls needs --cert and --key".to_owned()),
+            (None, None) if tls_port.is_some() => return Err("--tls-port needs --cert and --key".to_owned()),
+            (None, None) => None,
+            (Some(_), None) => return Err("--cert needs --key".to_owned()),
+            (None, Some(_)) => return Err("--key needs --cert".to_owned()),
+        };
+        let storage = storage(settings, facts, mode)?;
+        let demo = settings.has("demo");
+        if demo && storage != Storage::Memory {
+            return Err("--demo needs --storage memory".to_owned());
+        }
+        if mode == Mode::Fork && !facts.is_root {
+            return Err("--fork needs root".to_owned());
+        }
+        let passwords = match settings.path("passwd-file") {
+            Some(path) => Passwords::File(path),
+            None if demo => Passwords::Demo,
+            None => Passwords::Pam { service: settings.one("pam-service").unwrap_or("imapd").to_owned() },
+        };
+        let hosts = settings.all("host");
+        Ok(Self {
+            mode,
+            becomes_user: matches!(mode, Mode::Fork | Mode::Inetd) && facts.is_root && storage != Storage::Memory,
+            hosts: if hosts.is_empty() { vec!["127.0.0.1".to_owned()] } else { hosts },
+            port: settings.number("port")?.unwrap_or(if implicit_tls { 993 } else { 143 }),
+            tls_port,
+            implicit_tls,
+            tls_files,
+            storage,
+            demo,
+            passwords,
+            min_uid: settings.number("min-uid")?.unwrap_or(limits::LOWEST_UID),
+            allow_cleartext: settings.has("allow-cleartext"),
+            pidfile: settings.path("pidfile"),
+            log: match settings.one("log") {
+                None => None,
+                Some("stderr") => Some(Sink::Stderr),
+                Some("syslog") => Some(Sink::Syslog),
+                Some(other) => return Err(format!("--log is stderr or syslog, not {other}")),
+            },
+            most: Most {
+                connections: settings.number("max-connections")?.unwrap_or(limits::CONNECTIONS),
+                per_address: settings.number("max-per-address")?.unwrap_or(limits::CONNECTIONS_PER_ADDRESS),
+                per_address_before_login: settings
+                    .number("max-before-login")?
+                    .unwrap_or(limits::CONNECTIONS_PER_ADDRESS_BEFORE_LOGIN),
+                per_user_and_address: settings.number("max-per-user")?.unwrap_or(limits::SESSIONS_PER_USER_AND_ADDRESS),
+            },
+        })
+    }
+}
+
+fn mode(settings: &Settings, facts: Facts) -> Result<Mode, String> {
+    match MODES.map(|mode| settings.has(mode)) {
+        [false, false, false] if facts.has_connection => Ok(Mode::Inetd),
+        [false, false, false] => Ok(Mode::Threads),
+        [true, false, false] => Ok(Mode::Fork),
+        [false, true, false] => Ok(Mode::Inetd),
+        [false, false, true] => Ok(Mode::PreAuth),
+        _ => Err("only one of --fork, --inetd and --preauth can be given".to_owned()),
+    }
+}
+
+fn storage(settings: &Settings, facts: Facts, mode: Mode) -> Result<Storage, String> {
+    let at_home = match mode {
+        Mode::Fork | Mode::PreAuth => true,
+        Mode::Inetd => facts.is_root,
+        Mode::Threads => false,
+    };
+    let place = match settings.path("maildir-path") {
+        Some(path) => Place::Shared(path),
+        None if at_home => Place::Home,
+        None => Place::Shared("/var/mail".into()),
+    };
+    match settings.one("storage") {
+        Some("maildir") => Ok(Storage::Maildir(place)),
+        // A tunnel to a mailbox that is empty and then forgotten would serve nobody.
+        None if mode == Mode::PreAuth => Ok(Storage::Maildir(place)),
+        None | Some("memory") if mode == Mode::Fork => Err("--fork needs --storage maildir".to_owned()),
+        None | Some("memory") => Ok(Storage::Memory),
+        Some(other) => Err(format!("--storage is memory or maildir, not {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USER: Facts = Facts { is_root: false, has_connection: false };
+    const ROOT: Facts = Facts { is_root: true, has_connection: false };
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        let mut settings = Settings::default();
+        for (name, value) in pairs {
+            settings.add(name, (*value).to_owned(), format!("--{name}"));
+        }
+        settings
+    }
+
+    fn config(pairs: &[(&str, &str)], facts: Facts) -> Result<Config, String> {
+        Config::new(&settings(pairs), facts)
+    }
+
+    fn file(text: &str) -> Result<Settings, String> {
+        Settings::parse_file(Path::new("f"), text, |name| match name {
+            "port" => Some(Arity::Once),
+            "host" => Some(Arity::Repeated),
+            "tls" | "fork" => Some(Arity::Switch),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn nothing_said_is_a_single_process_on_loopback() {
+        let config = config(&[], ROOT).unwrap();
+        assert_eq!((config.mode, config.port, config.hosts), (Mode::Threads, 143, vec!["127.0.0.1".to_owned()]));
+        assert_eq!(config.storage, Storage::Memory);
+        assert!(!config.becomes_user);
+    }
+
+    #[test]
+    fn tls_moves_the_port_and_needs_its_files() {
+        let tls = [("tls", ""), ("cert", "c"), ("key", "k")];
+        assert_eq!(config(&tls, USER).unwrap().port, 993);
+        for missing in [&tls[..1], &tls[..2], &tls[1..2], &[("tls-port", "993")]] {
+            assert!(config(missing, USER).unwrap_err().contains("needs"), "{missing:?}");
+        }
+    }
+
+    #[test]
+    fn fork_needs_root_and_maildir() {
+        assert_eq!(config(&[("fork", "")], ROOT).unwrap_err(), "--fork needs --storage maildir");
+        assert_eq!(config(&[("fork", ""), ("storage", "memory")], ROOT).unwrap_err(), "--fork needs --storage maildir");
+        assert_eq!(config(&[("fork", ""), ("storage", "maildir")], USER).unwrap_err(), "--fork needs root");
+        let config = config(&[("fork", ""), ("storage", "maildir")], ROOT).unwrap();
+        assert!(config.becomes_user);
+        assert_eq!(config.storage, Storage::Maildir(Place::Home));
+    }
+
+    #[test]
+    fn a_single_process_keeps_maildirs_in_var_mail() {
+        let config = config(&[("storage", "maildir")], USER).unwrap();
+        assert_eq!(config.storage, Storage::Maildir(Place::Shared("/var/mail".into())));
+    }
+
+    #[test]
+    fn a_socket_as_standard_input_is_inetd() {
+        let facts = Facts { is_root: true, has_connection: true };
+        assert_eq!(config(&[("storage", "maildir")], facts).unwrap().mode, Mode::Inetd);
+        assert_eq!(config(&[("storage", "maildir"), ("fork", "")], facts).unwrap().mode, Mode::Fork);
+    }
+
+    #[test]
+    fn a_file_is_read_with_line_numbers() {
+        let settings = file("# x\n\n port = 1143\nhost=::1\nhost = a\ntls = no\n").unwrap();
+        let config = Config::new(&settings, USER).unwrap();
+        assert_eq!((config.port, config.hosts), (1143, vec!["::1".to_owned(), "a".to_owned()]));
+        assert_eq!(file("\nprot = 1").unwrap_err(), "f line 2: there is no option prot");
+        assert_eq!(file("port = 1\nport = 2").unwrap_err(), "f line 2: port is given twice");
+        assert!(file("tls = maybe").unwrap_err().starts_with("f line 1: "));
+        assert!(file("tls").unwrap_err().starts_with("f line 1: "));
+        let settings = file("port = 99999").unwrap();
+        assert!(Config::new(&settings, USER).unwrap_err().starts_with("f line 1: "));
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_file() {
+        let file = settings(&[("fork", ""), ("port", "1"), ("storage", "maildir")]);
+        let merged = settings(&[("inetd", ""), ("port", "2")]).over(file);
+        let config = Config::new(&merged, ROOT).unwrap();
+        assert_eq!((config.mode, config.port), (Mode::Inetd, 2));
+        assert_eq!(config.storage, Storage::Maildir(Place::Home));
+    }
+
+    #[test]
+    fn an_unknown_storage_is_an_error() {
+        assert_eq!(config(&[("storage", "mbox")], USER).unwrap_err(), "--storage is memory or maildir, not mbox");
+    }
+}

@@ -1,0 +1,169 @@
+//! What one connection goes through in every mode: TLS, login, becoming the user where that is to be, opening the mail, the session.
+
+use super::config::{Config, Passwords, Place, Storage};
+use super::listener::Protocol;
+use super::privilege;
+use crate::auth::demo::Demo;
+use crate::auth::pam::Pam;
+use crate::auth::passwd_file::PasswdFile;
+use crate::auth::{Account, Accounts, Authenticator, Peer};
+use crate::limits;
+use crate::log::{Level, Quoted, log};
+use crate::session::channel::Channel;
+use crate::session::login::{LoginOutcome, LoginPolicy, login};
+use crate::session::{Greeting, Session, SessionOptions, refuse};
+use crate::storage::maildir::{self, MaildirOptions};
+use crate::storage::memory::MemoryServer;
+use crate::storage::{MailStore, StoreError};
+use crate::sys::socket;
+use crate::transport::Stream;
+use crate::transport::tls::TlsConfig;
+use crate::transport::wait::Stop;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+/// What connections need of the configuration. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    authentication: Authentication,
+    pub storage: Storage,
+    memory: MemoryServer,
+    becomes_user: bool,
+    allow_cleartext: bool,
+}
+
+#[derive(Clone)]
+enum Authentication {
+    Pam(Pam),
+    File(PasswdFile),
+    Demo(Demo),
+}
+
+impl Service {
+    /// The error is one line for the administrator.
+    pub fn new(config: &Config) -> Result<Self, String> {
+        let accounts = if config.becomes_user { Accounts::Unix { min_uid: config.min_uid } } else { Accounts::Any };
+        let authentication = match &config.passwords {
+            Passwords::Pam { service } => {
+                Authentication::Pam(Pam { service: service.clone(), min_uid: config.min_uid, accounts })
+            }
+            Passwords::File(path) => Authentication::File(PasswdFile::load(path, accounts)?),
+            Passwords::Demo => Authentication::Demo(Demo),
+        };
+        if let Storage::Maildir(Place::Shared(path)) = &config.storage
+            && !path.is_dir()
+        {
+            return Err(format!("--maildir-path {} is not a directory", path.display()));
+        }
+        Ok(Self {
+            authentication,
+            storage: config.storage.clone(),
+            memory: if config.demo { MemoryServer::demo() } else { MemoryServer::new() },
+            becomes_user: config.becomes_user,
+            allow_cleartext: config.allow_cleartext,
+        })
+    }
+
+    fn authenticator(&self) -> Box<dyn Authenticator> {
+        match &self.authentication {
+            Authentication::Pam(pam) => Box::new(pam.clone()),
+            Authentication::File(file) => Box::new(file.clone()),
+            Authentication::Demo(demo) => Box::new(*demo),
+        }
+    }
+
+    /// The mail of this account, in the identity that this process now has.
+    pub fn open(&self, account: &Account) -> Result<Box<dyn MailStore>, StoreError> {
+        let root = match &self.storage {
+            Storage::Memory => return Ok(self.memory.store(&account.name)),
+            Storage::Maildir(place) => privilege::maildir(place, account)?,
+        };
+        maildir::open(MaildirOptions { root, create: true })
+    }
+}
+
+/// A client and how it came.
+pub struct Connection {
+    pub socket: OwnedFd,
+    pub peer: Peer,
+    pub protocol: Protocol,
+}
+
+impl Connection {
+    pub fn new(socket: OwnedFd, protocol: Protocol) -> Self {
+        let socket = TcpStream::from(socket);
+        // A client without an address (a Unix socket) is on this machine.
+        let peer = socket.peer_addr().ok().map(peer).unwrap_or_default();
+        if peer.address.is_some() {
+            // Answers are written whole: waiting to fill packets would only delay them. Neither fails for a TCP socket.
+            let _ = socket.set_nodelay(true);
+            socket::keep_alive(&socket);
+        }
+        Self { socket: socket.into(), peer, protocol }
+    }
+}
+
+fn peer(address: SocketAddr) -> Peer {
+    Peer { address: Some(address.ip().to_canonical()), port: address.port() }
+}
+
+/// Serves a connection to its end. `admit` is asked once somebody has logged in, and says whether there may be one more session of that user.
+pub fn serve(
+    connection: Connection,
+    service: &Service,
+    tls: Option<&TlsConfig>,
+    stop: Stop,
+    admit: &mut dyn FnMut(&Account) -> bool,
+) {
+    let Connection { socket, peer, protocol } = connection;
+    let host = peer.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+    let stream = match stream(socket, protocol, tls) {
+        Ok(stream) => stream,
+        Err(error) => {
+            log!(Level::Info, "No login host=[{host}] service={} reason=TLS handshake: {error}", protocol.name());
+            return;
+        }
+    };
+    let is_near = peer.address.is_none_or(|address| address.is_loopback());
+    let policy = LoginPolicy {
+        tls: if stream.is_tls() { None } else { tls },
+        cleartext_allowed: stream.is_tls() || is_near || service.allow_cleartext,
+        peer: peer.clone(),
+        service: protocol.name(),
+    };
+    let outcome = login(Channel::new(stream, stop), &policy, &mut *service.authenticator());
+    let LoginOutcome::LoggedIn { account, channel, tag } = outcome else { return };
+    let greeting = Greeting::LoggedIn(tag);
+    let user = Quoted(account.name.as_bytes());
+    if !admit(&account) {
+        log!(Level::Warning, "Too many sessions user={user} host=[{host}]");
+        return refuse(channel, &greeting, StoreError::Limit("too many sessions of this user"));
+    }
+    if service.becomes_user
+        && let Err(error) = privilege::become_user(&account)
+    {
+        log!(Level::Error, "cannot become the user user={user}: {error}");
+        return refuse(channel, &greeting, StoreError::Io(io::Error::other(error)));
+    }
+    match service.open(&account) {
+        Ok(store) => {
+            let options = SessionOptions { user: account.name, peer, service: protocol.name(), greeting };
+            Session::new(channel, store, options).run();
+        }
+        Err(error) => {
+            log!(Level::Error, "cannot open the mail user={user}: {error}");
+            refuse(channel, &greeting, error);
+        }
+    }
+}
+
+fn stream(socket: OwnedFd, protocol: Protocol, tls: Option<&TlsConfig>) -> io::Result<Stream> {
+    let stream = Stream::socket(socket)?;
+    match (protocol, tls) {
+        (Protocol::Imap, _) => Ok(stream),
+        (Protocol::Imaps, Some(tls)) => stream.start_tls(tls, Instant::now() + limits::TIME_OF_HANDSHAKE),
+        (Protocol::Imaps, None) => Err(io::Error::other("there is no certificate")),
+    }
+}

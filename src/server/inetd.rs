@@ -1,0 +1,45 @@
+//! `--inetd`: one connection, accepted by inetd, xinetd or systemd.
+
+use super::certificates::Certificates;
+use super::child;
+use super::config::Config;
+use super::connection::{Connection, Service, serve};
+use super::listener::{self, Protocol};
+use crate::log::{self, Sink};
+use crate::sys::{process, socket};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// The connection that this process was started with.
+pub fn connection() -> Result<OwnedFd, String> {
+    if let Some(socket) = listener::take_handed_over_connection() {
+        return Ok(socket);
+    }
+    let stdin = io::stdin();
+    if !socket::is_socket(stdin.as_fd()) {
+        return Err("--inetd: standard input is not a socket".to_owned());
+    }
+    if socket::is_listening(stdin.as_fd()) {
+        return Err("--inetd: standard input is a listening socket; inetd must be told nowait".to_owned());
+    }
+    stdin.as_fd().try_clone_to_owned().map_err(|error| format!("--inetd: {error}"))
+}
+
+/// Serves it. What is wrong from here on is said to the log and the client.
+pub fn run(socket: OwnedFd, config: &Config, service: &Service, certificates: &Certificates) -> Result<(), String> {
+    // Standard output, and with inetd standard error too, are the connection: nothing but the session may write there.
+    let silenced = match config.log {
+        Some(Sink::Stderr) if !socket::is_socket(io::stderr().as_fd()) => process::silence_input_and_output(),
+        _ => process::silence_standard_streams(),
+    };
+    silenced.map_err(|error| format!("--inetd: {error}"))?;
+    log::close_descriptors();
+    process::close_all_but(&[socket.as_raw_fd()]);
+    process::hide_memory();
+    process::set_private_umask();
+    std::env::set_current_dir("/").map_err(|error| format!("--inetd: {error}"))?;
+    let protocol = if config.implicit_tls { Protocol::Imaps } else { Protocol::Imap };
+    let tls = certificates.loaded();
+    serve(Connection::new(socket, protocol), service, tls.as_ref(), child::stop(), &mut |_| true);
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! Become the user for good, and find the mail that is this user's to read.
+
+use super::config::Place;
+use crate::auth::Account;
+use crate::storage::StoreError;
+use crate::sys::{credentials, process, user};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What a session can have open at once: its socket, the log, and the files of one command. Far more than that is a fault.
+const DESCRIPTORS: u64 = 256;
+
+/// This process is the account's user from now on, and can be nobody else again. An error means that it may be anything: it must serve nobody.
+pub fn become_user(account: &Account) -> io::Result<()> {
+    let unix = account.unix.as_ref().ok_or_else(|| io::Error::other("the account has no uid"))?;
+    // An account of a password file has the groups of the system's account of the same name and number, if there is one.
+    let groups = match user::by_name(&account.name)? {
+        Some(user) if user.uid == unix.uid && user.gid == unix.gid => user::groups(&account.name, unix.gid)?,
+        _ => vec![unix.gid],
+    };
+    credentials::become_user(unix.uid, unix.gid, &groups)?;
+    process::hide_memory();
+    process::forbid_processes()?;
+    process::limit_descriptors(DESCRIPTORS);
+    process::clear_environment();
+    Ok(())
+}
+
+/// Where this account's Maildir is. To be called as the user: only what the user may see is looked at.
+pub fn maildir(place: &Place, account: &Account) -> Result<PathBuf, StoreError> {
+    match (place, &account.unix) {
+        (Place::Shared(base), _) => {
+            let root = base.join(&account.name);
+            check_owner(&root).or_else(|error| match error.kind() {
+                // It is made, if the user may make it there.
+                io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            })?;
+            Ok(root)
+        }
+        (Place::Home, Some(unix)) => {
+            check_owner(&unix.home)?;
+            Ok(unix.home.join("Maildir"))
+        }
+        (Place::Home, None) => Err(StoreError::Io(io::Error::other("the account has no home"))),
+    }
+}
+
+/// A directory of this process's user into which not everybody may write. A home that is missing, or someone else's, is not served and nothing is made in it: it is
+/// not mounted, or the account is wrong.
+fn check_owner(directory: &Path) -> io::Result<()> {
+    let metadata = std::fs::metadata(directory)?;
+    let wrong = |what| Err(io::Error::other(format!("{} {what}", directory.display())));
+    if !metadata.is_dir() {
+        return wrong("is not a directory");
+    }
+    if metadata.uid() != credentials::effective_uid() {
+        return wrong("does not belong to the user");
+    }
+    if metadata.mode() & 0o002 != 0 {
+        return wrong("can be written by everybody");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::UnixAccount;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn account(home: &Path) -> Account {
+        let unix = UnixAccount { uid: credentials::effective_uid(), gid: 1, home: home.to_owned() };
+        Account { name: "al".to_owned(), unix: Some(unix) }
+    }
+
+    #[test]
+    fn a_home_that_is_missing_or_open_to_all_is_not_served() {
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(maildir(&Place::Home, &account(home.path())).unwrap(), home.path().join("Maildir"));
+        assert!(maildir(&Place::Home, &account(&home.path().join("none"))).is_err());
+        std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(maildir(&Place::Home, &account(home.path())).is_err());
+        std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    #[test]
+    fn a_shared_directory_need_not_have_the_user_yet() {
+        let base = tempfile::tempdir().unwrap();
+        let place = Place::Shared(base.path().to_owned());
+        assert_eq!(maildir(&place, &account(Path::new("/"))).unwrap(), base.path().join("al"));
+        std::fs::write(base.path().join("al"), "x").unwrap();
+        assert!(maildir(&place, &account(Path::new("/"))).is_err());
+    }
+}
