@@ -1,1 +1,8 @@
 //! The storage suite.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod concurrent;
+mod contract;
+mod mail;
