@@ -6,7 +6,6 @@ use super::frame::LiteralHeader;
 use crate::limits;
 use crate::types::{Flags, Keyword, SystemFlag};
 use std::borrow::Cow;
-use std::fmt;
 
 /// Why a command cannot be understood.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,19 +22,7 @@ pub enum SyntaxError {
     UnknownCommand,
 }
 
-/// Fit for the text of a status response: it repeats nothing that the client sent.
-impl fmt::Display for SyntaxError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SyntaxError::Expected { what, at } => write!(f, "Expected {what} at octet {at}."),
-            SyntaxError::Limit(what) => write!(f, "Too much: {what}."),
-            SyntaxError::Mailbox(why) => write!(f, "No such name can be: {why}."),
-            SyntaxError::Charset => f.write_str("Unknown charset."),
-            SyntaxError::UnknownCommand => f.write_str("Unknown command."),
-        }
-    }
-}
-
+/// What a parser gives.
 pub type Parse<T> = Result<T, SyntaxError>;
 
 /// A position in a framed command. What a method does not find it leaves, except in case of an error, after which nothing is read any more.
@@ -468,10 +455,8 @@ mod tests {
 
     #[test]
     fn tags_are_what_the_grammar_says() {
-        for good in ["a1", "1.169", "A]", "%n".trim_start_matches('%'), "*".trim_start_matches('*').trim_end(), "&"] {
-            if !good.is_empty() {
-                assert_eq!(cursor(good.as_bytes()).tag(), Ok(good));
-            }
+        for good in ["a1", "1.169", "A]", "&", "~x!"] {
+            assert_eq!(cursor(good.as_bytes()).tag(), Ok(good));
         }
         for bad in ["", " a", "+", "(", "{", "%", "*", "\"a\"", "\\", "\u{e9}", "\0"] {
             assert!(cursor(bad.as_bytes()).tag().is_err(), "{bad:?}");
@@ -499,6 +484,6 @@ mod tests {
         cursor.atom("a word").unwrap();
         cursor.space().unwrap();
         let error = cursor.nz_number().unwrap_err();
-        assert_eq!(error.to_string(), "Expected a number from 1 to 4294967295 at octet 4.");
+        assert_eq!(error, SyntaxError::Expected { what: "a number from 1 to 4294967295", at: 4 });
     }
 }

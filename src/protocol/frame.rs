@@ -108,7 +108,7 @@ impl Framer {
                 _ if rest.is_empty() => return (taken, Progress::More),
                 State::Literal(left) => {
                     let size = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-                    self.octets.extend(rest.iter().take(size));
+                    self.octets.extend_from_slice(rest.get(..size).unwrap_or_default());
                     self.state = State::Literal(left - size as u64);
                     taken += size;
                 }
@@ -123,12 +123,12 @@ impl Framer {
         let size = end.map_or(input.len(), |at| at + 1);
         let room = self.limits.line.saturating_sub(self.line_octets);
         if size > room {
-            self.octets.extend(input.iter().take(room));
+            self.octets.extend_from_slice(input.get(..room).unwrap_or_default());
             self.line_octets += room;
             self.state = State::Stopped(Progress::TooLong(TooLong::Line));
             return room;
         }
-        self.octets.extend(input.iter().take(size));
+        self.octets.extend_from_slice(input.get(..size).unwrap_or_default());
         self.line_octets += size;
         if end.is_some() {
             self.octets.pop();

@@ -5,7 +5,7 @@ use super::cursor::{Cursor, Parse, SyntaxError};
 use crate::encoding::utf7;
 use crate::limits;
 use crate::types::MailboxName;
-use unicode_normalization::UnicodeNormalization;
+use crate::types::mailbox::normalized;
 
 /// A mailbox name, and what the client wrote for it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,7 +52,7 @@ impl Cursor<'_> {
 }
 
 fn pattern_text(octets: &[u8], dialect: Dialect) -> Parse<String> {
-    let text: String = decode(octets, dialect)?.nfc().collect();
+    let text = normalized(&decode(octets, dialect)?);
     if text.len() > limits::MAILBOX_NAME {
         return Err(SyntaxError::Mailbox("mailbox name too long"));
     }

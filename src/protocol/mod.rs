@@ -7,6 +7,8 @@ pub mod encode;
 pub mod frame;
 pub mod mailbox_name;
 pub mod response;
+#[cfg(test)]
+mod round_trip;
 pub mod sequence_set;
 
 /// How mailbox names and other texts stand on the wire.

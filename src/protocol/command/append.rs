@@ -1,6 +1,5 @@
 //! APPEND, MULTIAPPEND (RFC 9051 section 6.3.12, RFC 3502, RFC 3516 section 4.4).
 
-use crate::encoding::ascii;
 use crate::protocol::cursor::{Cursor, Parse, SyntaxError};
 use crate::protocol::date_time::write_date_time;
 use crate::protocol::frame::LiteralHeader;

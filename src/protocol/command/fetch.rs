@@ -398,8 +398,8 @@ mod tests {
         use FetchItem::*;
         assert_eq!(items("FETCH 1 (FLAGS UID FLAGS)"), [Flags, Uid]);
         let whole = section(&[], SectionText::Whole, None, false);
-        assert_eq!(items("FETCH 1 (BODY.PEEK[] BODY[])"), [whole.clone()]);
-        assert_eq!(items("FETCH 1 (BODY[] BODY.PEEK[])"), [whole.clone()]);
+        assert_eq!(items("FETCH 1 (BODY.PEEK[] BODY[])"), std::slice::from_ref(&whole));
+        assert_eq!(items("FETCH 1 (BODY[] BODY.PEEK[])"), std::slice::from_ref(&whole));
         assert_eq!(
             items("FETCH 1 (BODY[] BODY[]<0.1>)"),
             [whole, section(&[], SectionText::Whole, Some((0, 1)), false)]

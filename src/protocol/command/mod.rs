@@ -169,9 +169,9 @@ fn by_numbers(cursor: &mut Cursor<'_>, name: &str, numbers: Numbers) -> Parse<Co
 
 /// Writes a command as [`super::frame::Framer::take`] would give it. What [`parse`] made prints so that it parses to the same value.
 pub fn print(command: &Command, tag: &Tag, dialect: Dialect) -> Vec<u8> {
-    let mut out = Vec::new();
-    text(&mut out, format_args!("{} {}", tag.as_str(), command.name()));
-    let out_ref = &mut out;
+    let mut printed = Vec::new();
+    let out = &mut printed;
+    text(out, format_args!("{} {}", tag.as_str(), command.name()));
     match command {
         Command::Capability
         | Command::Noop
@@ -183,28 +183,28 @@ pub fn print(command: &Command, tag: &Tag, dialect: Dialect) -> Vec<u8> {
         | Command::Namespace
         | Command::Idle
         | Command::Expunge(expunge::Expunge::All) => {}
-        Command::Id(id) => id.print(out_ref),
-        Command::Enable(enable) => enable.print(out_ref),
-        Command::Login(login) => login.print(out_ref),
-        Command::Authenticate(authenticate) => authenticate.print(out_ref),
-        Command::Select(select) | Command::Examine(select) => select.print(out_ref, dialect),
-        Command::Create(create) => create.print(out_ref, dialect),
-        Command::Rename(rename) => rename.print(out_ref, dialect),
+        Command::Id(id) => id.print(out),
+        Command::Enable(enable) => enable.print(out),
+        Command::Login(login) => login.print(out),
+        Command::Authenticate(authenticate) => authenticate.print(out),
+        Command::Select(select) | Command::Examine(select) => select.print(out, dialect),
+        Command::Create(create) => create.print(out, dialect),
+        Command::Rename(rename) => rename.print(out, dialect),
         Command::Delete(name) | Command::Subscribe(name) | Command::Unsubscribe(name) => {
-            out_ref.push(b' ');
-            encode::mailbox(out_ref, name, dialect);
+            out.push(b' ');
+            encode::mailbox(out, name, dialect);
         }
-        Command::List(list) => list.print(out_ref, dialect),
-        Command::Lsub(pattern) | Command::Xlist(pattern) => pattern.print(out_ref, dialect),
-        Command::Status(status) => status.print(out_ref, dialect),
-        Command::Append(append) => append.print(out_ref, dialect),
-        Command::Expunge(expunge::Expunge::Among(set)) => text(out_ref, format_args!(" {set}")),
-        Command::Search(search) => search.print(out_ref),
-        Command::Fetch(fetch) => fetch.print(out_ref),
-        Command::Store(store) => store.print(out_ref),
-        Command::Copy(copy) | Command::Move(copy) => copy.print(out_ref, dialect),
+        Command::List(list) => list.print(out, dialect),
+        Command::Lsub(pattern) | Command::Xlist(pattern) => pattern.print(out, dialect),
+        Command::Status(status) => status.print(out, dialect),
+        Command::Append(append) => append.print(out, dialect),
+        Command::Expunge(expunge::Expunge::Among(set)) => text(out, format_args!(" {set}")),
+        Command::Search(search) => search.print(out),
+        Command::Fetch(fetch) => fetch.print(out),
+        Command::Store(store) => store.print(out),
+        Command::Copy(copy) | Command::Move(copy) => copy.print(out, dialect),
     }
-    out
+    printed
 }
 
 impl Command {
@@ -266,7 +266,7 @@ pub(super) mod check {
     pub fn parsed_octets(line: &[u8], dialect: Dialect) -> Command {
         let tag = Tag::new("a").unwrap();
         let shown = String::from_utf8_lossy(line);
-        let command = parse(&[b"a ", line].concat(), dialect).command.unwrap_or_else(|e| panic!("{shown}: {e}"));
+        let command = parse(&[b"a ", line].concat(), dialect).command.unwrap_or_else(|e| panic!("{shown}: {e:?}"));
         for dialect in [Dialect::Rev1, Dialect::Rev2] {
             let printed = print(&command, &tag, dialect);
             let again = parse(&printed, dialect);

@@ -518,8 +518,12 @@ mod tests {
         ] {
             assert_eq!(search(line).query, subject, "{line:?}");
         }
-        let bad = refused_octets(b"SEARCH CHARSET UTF-8 SUBJECT {1}\r\n\xfc");
-        assert!(matches!(bad, SyntaxError::Expected { .. }));
+        for bad in [&b"SEARCH CHARSET UTF-8 SUBJECT {1}\r\n\xfc"[..], b"SEARCH SUBJECT {1}\r\n\xfc"] {
+            assert!(matches!(refused_octets(bad), SyntaxError::Expected { .. }));
+        }
+        let latin = parsed_octets(b"SEARCH CHARSET iso-8859-1 SUBJECT {1}\r\n\xfc", Dialect::Rev1);
+        assert!(matches!(latin, Command::Search(Search { query, .. }) if query == subject));
+        assert_eq!(refused("SEARCH CHARSET X-UNKNOWN ALL"), SyntaxError::Charset);
     }
 
     #[test]
@@ -545,7 +549,7 @@ mod tests {
         for word in ["NOT ", "(", "OR ", "OR OR ", "NOT (", "OR ALL ", "OR ALL NOT "] {
             let line = format!("SEARCH {}", word.repeat(60_000 / word.len()));
             let error = refused(&line);
-            assert!(matches!(error, SyntaxError::Limit("nesting" | "search keys")), "{word}: {error}");
+            assert!(matches!(error, SyntaxError::Limit("nesting" | "search keys")), "{word}: {error:?}");
         }
         let deepest = format!("{}RECENT", "NOT ".repeat(limits::NESTING));
         assert!(matches!(query(&deepest), Query::Not(_)));
