@@ -95,11 +95,6 @@ pub fn normalized(text: &str) -> String {
     text.nfc().collect()
 }
 
-/// Unicode's form C, in which names are compared; for a pattern or a reference, which is not yet a name.
-pub fn normalized(text: &str) -> String {
-    text.nfc().collect()
-}
-
 /// RFC 9051 section 5.1 with RFC 5198 section 2: controls, line and paragraph separators, and what can make a name read as another.
 fn is_refused(c: char) -> bool {
     c.is_control()
