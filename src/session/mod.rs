@@ -21,6 +21,7 @@ use crate::protocol::frame::{LiteralHeader, TooLong};
 use crate::protocol::response::code::Code;
 use crate::protocol::response::{self, Condition};
 use crate::storage::{MailStore, StoreError};
+use crate::types::Secret;
 use channel::Channel;
 use command::{News, State, append, general};
 use input::{Heard, Silence};
@@ -201,7 +202,10 @@ impl Session {
     fn turn(&mut self) -> Result<(), End> {
         match self.channel.hear(Instant::now() + limits::TIME_IDLE)? {
             Heard::Command(framed) if framed.iter().all(|&b| b == b' ') => Ok(()),
-            Heard::Command(framed) => self.command(&framed, None),
+            Heard::Command(framed) => {
+                let framed = Secret::new(framed);
+                self.command(framed.expose(), None)
+            }
             Heard::Literal(header) | Heard::TooLong(TooLong::Literal(header))
                 if message_follows(self.channel.framer.so_far()) =>
             {
@@ -226,6 +230,10 @@ impl Session {
     /// Runs a command and answers it. With `message`, it is an APPEND whose first message comes next.
     fn command(&mut self, framed: &[u8], message: Option<LiteralHeader>) -> Result<(), End> {
         let Parsed { tag, name, command } = said::parse(framed, self.enabled.dialect());
+        if name == "LOGIN" || name == "AUTHENTICATE" {
+            // Too late or not, there is a password in it.
+            self.channel.wipe_used();
+        }
         let Some(tag) = tag else {
             self.skip(message)?;
             return self.bad(None, None, "Missing or invalid tag");

@@ -3,5 +3,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod append;
+mod auth;
+mod copy;
+mod general;
+mod idle;
+mod limits;
+mod list;
+mod mailbox;
+mod select;
+mod store;
 mod strict_client;
+mod talk;
 mod two_clients;

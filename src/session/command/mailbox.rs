@@ -1,6 +1,5 @@
 //! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
 
-use super::select;
 use crate::protocol::command::mailbox::{Create, Rename};
 use crate::protocol::response::code::Code;
 use crate::session::Context;
@@ -42,8 +41,8 @@ pub fn delete(context: &mut Context<'_>, selected: &mut Option<Selected>, name: 
         Err(error) => return Err(error.into()),
     }
     if selected.as_ref().is_some_and(|selected| selected.name == *name) {
+        // Without CLOSED, which only SELECT says: the client knows what it did.
         *selected = None;
-        select::closed(context);
     }
     Ok(Done::plain())
 }

@@ -1,0 +1,281 @@
+//! What a hostile client gets.
+
+use crate::talk::{Client, World, each_store, has, message, on_memory};
+
+fn stranger(world: &World) -> Client {
+    let mut client = world.stranger(true);
+    client.line();
+    client
+}
+
+/// BYE, perhaps after tagged or untagged refusals, and the end.
+fn ends_with_bye(client: &mut Client) {
+    loop {
+        let line = client.line();
+        if line.starts_with("* BYE ") {
+            break;
+        }
+        assert!(line.contains("BAD ") || line.contains("NO ") || line.starts_with("+ "), "{line}");
+    }
+    client.at_end();
+}
+
+#[test]
+fn a_line_without_end_before_login_ends_the_connection() {
+    on_memory(|world| {
+        let mut client = stranger(world);
+        for _ in 0..64 {
+            client.send(&[b'a'; 16 * 1024]);
+        }
+        ends_with_bye(&mut client);
+    });
+}
+
+#[test]
+fn a_line_without_end_after_login_ends_the_session() {
+    on_memory(|world| {
+        let mut client = world.client();
+        client.send(b"a FETCH ");
+        for _ in 0..64 {
+            client.send(&[b'1'; 16 * 1024]);
+        }
+        ends_with_bye(&mut client);
+    });
+}
+
+#[test]
+fn a_line_of_64_kib_is_a_command() {
+    on_memory(|world| {
+        let mut client = world.client();
+        client.ok("SELECT INBOX");
+        let set = vec!["1"; 30_000].join(",");
+        client.ok(&format!("UID STORE {set} FLAGS ()"));
+    });
+}
+
+#[test]
+fn literals_of_impossible_size_are_refused_before_anything_is_kept() {
+    on_memory(|world| {
+        for header in ["{4294967295}", "{18446744073709551616}", "{99999999999999999999999}", "{-1}", "{+}", "{ 5}", "{5 }", "{}"] {
+            for login in [true, false] {
+                let mut client = if login { stranger(world) } else { world.client() };
+                client.send(b"0 NOOP\r\n");
+                client.answer("0");
+                client.send(format!("a LOGIN {header}\r\n").as_bytes());
+                let line = client.line();
+                assert!(line.starts_with("a BAD ") || line.starts_with("* BYE "), "{header}: {line}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_non_synchronizing_literal_over_the_limit_ends_the_connection() {
+    on_memory(|world| {
+        for login in [true, false] {
+            let mut client = if login { stranger(world) } else { world.client() };
+            client.send(b"0 NOOP\r\n");
+            client.answer("0");
+            client.send(b"a LOGIN {2147483647+}\r\n");
+            ends_with_bye(&mut client);
+        }
+        let mut client = world.client();
+        client.send(b"a APPEND INBOX {2147483647+}\r\n");
+        ends_with_bye(&mut client);
+    });
+}
+
+#[test]
+fn too_many_literals_in_one_command_are_refused() {
+    on_memory(|world| {
+        for login in [true, false] {
+            let mut client = if login { stranger(world) } else { world.client() };
+            client.send(b"0 NOOP\r\n");
+            client.answer("0");
+            client.send(b"a LOGIN ");
+            client.send("{1+}\r\nx ".repeat(100_000).as_bytes());
+            ends_with_bye(&mut client);
+        }
+    });
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    on_memory(|world| {
+        let mut client = stranger(world);
+        client.send(b"0 NOOP\r\n");
+        client.answer("0");
+        client.bad(&format!("ID {}", "(".repeat(4000)));
+        let mut client = world.client();
+        client.ok("SELECT INBOX");
+        for nest in ["(", "[", "<", "NOT ", "OR "] {
+            client.bad(&format!("SEARCH {}", nest.repeat(60_000 / nest.len())));
+            client.bad(&format!("FETCH 1 {}", nest.repeat(60_000 / nest.len())));
+            client.ok("NOOP");
+        }
+    });
+}
+
+#[test]
+fn what_is_no_imap_is_sent_away_at_its_first_line() {
+    on_memory(|world| {
+        let tries: [&[u8]; 6] = [
+            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"SSH-2.0-OpenSSH_9.9\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+            b"\x80\x2e\x01\x00",
+            b"+ OK\r\n",
+            b"* BYE\r\n",
+        ];
+        for octets in tries {
+            let mut client = stranger(world);
+            client.send(octets);
+            let line = client.line();
+            assert!(line.starts_with("* BYE "), "{line}");
+            client.at_end();
+        }
+    });
+}
+
+#[test]
+fn wrong_tags_are_refused_and_never_echoed() {
+    on_memory(|world| {
+        for tag in ["+x", "(", "{", "%", "*", "\"a\"", "a\\", "a\0", "\u{e4}", "a%n{"] {
+            let mut client = world.client();
+            client.send(format!("{tag} NOOP\r\nok NOOP\r\n").as_bytes());
+            let line = client.line();
+            assert!(line.starts_with("* BAD "), "{tag}: {line}");
+            assert_eq!(client.line(), "ok OK NOOP completed");
+        }
+    });
+}
+
+#[test]
+fn too_many_wrong_commands_end_the_connection() {
+    on_memory(|world| {
+        let mut client = stranger(world);
+        client.ok("NOOP");
+        client.bad("NONSENSE");
+        client.bad("NONSENSE");
+        client.bad("NONSENSE");
+        ends_with_bye(&mut client);
+        let mut client = world.client();
+        for _ in 0..19 {
+            client.bad("NONSENSE");
+        }
+        client.ok("NOOP");
+        for _ in 0..20 {
+            client.bad("NONSENSE");
+        }
+        ends_with_bye(&mut client);
+    });
+}
+
+#[test]
+fn ten_thousand_pipelined_commands_before_login_are_answered() {
+    on_memory(|world| {
+        let mut client = stranger(world);
+        for chunk in 0..100 {
+            client.send("n NOOP\r\n".repeat(50).as_bytes());
+            client.send("c CAPABILITY\r\n".repeat(50).as_bytes());
+            for _ in 0..50 {
+                assert!(client.answer("n").1.starts_with("OK"), "{chunk}");
+            }
+            for _ in 0..50 {
+                assert!(client.answer("c").1.starts_with("OK"), "{chunk}");
+            }
+        }
+    });
+}
+
+#[test]
+fn id_with_too_much_is_cut_or_refused() {
+    on_memory(|world| {
+        let mut client = stranger(world);
+        client.ok("ID NIL");
+        let pairs = "\"k\" \"v\" ".repeat(31);
+        client.bad(&format!("ID ({})", pairs.trim()));
+        client.ok(&format!("ID (\"k\" \"{}\")", "v".repeat(1025)));
+        client.bad("ID (\"k\")");
+        client.ok("ID ()");
+    });
+}
+
+#[test]
+fn a_command_cut_short_by_the_end_of_the_stream_is_not_run() {
+    each_store(|world| {
+        let mut client = world.client();
+        client.send(b"a CREATE half");
+        client.hang_up();
+        client.at_end();
+        assert!(world.client().no("SELECT half").starts_with("NO [NONEXISTENT]"));
+    });
+}
+
+#[test]
+fn refusals_never_echo_what_could_split_a_line() {
+    on_memory(|world| {
+        let mut client = world.client();
+        client.send(b"a SELECT {12+}\r\nx\r\n* BYE bad\r\n");
+        assert!(client.line().starts_with("a NO [CANNOT]"));
+        client.send(b"b \x1b[31m\x07\r\n");
+        let line = client.line();
+        assert!(line.starts_with("b BAD ") && line.bytes().all(|b| (0x20..0x7f).contains(&b)), "{line:?}");
+    });
+}
+
+#[test]
+fn sets_at_the_edges_of_their_numbers() {
+    each_store(|world| {
+        let mut client = world.client();
+        for subject in ["one", "two", "three"] {
+            client.append("INBOX", "()", &message(subject));
+        }
+        client.ok("SELECT INBOX");
+        for set in ["0", "4294967296", "4", "1:4", "18446744073709551616", "1:", ":1", "", "1,,2", "-1", "5:*", "*:4"] {
+            client.bad(&format!("STORE {set} FLAGS ()"));
+        }
+        for (set, count) in [("1:*", 3), ("*:*", 1), ("*", 1), ("3:1", 3), ("1:*,1:*,1:*,*:1", 3), ("1,1,1,1", 1)] {
+            assert_eq!(client.ok(&format!("STORE {set} FLAGS ()")).len(), count, "{set}");
+        }
+        for (set, count) in [("1:4294967295", 3), ("4294967295", 0), ("4294967295:*", 1), ("100:200", 0), ("2,*", 2)] {
+            assert_eq!(client.ok(&format!("UID STORE {set} FLAGS ()")).len(), count, "{set}");
+        }
+        client.bad("UID STORE 0 FLAGS ()");
+        client.bad("UID STORE 4294967296 FLAGS ()");
+        client.ok("CREATE empty");
+        client.ok("SELECT empty");
+        assert_eq!(client.ok("UID STORE 1:* FLAGS ()"), [""; 0]);
+        client.bad("STORE 1:* FLAGS ()");
+        client.bad("STORE * FLAGS ()");
+    });
+}
+
+#[test]
+fn pipelined_store_and_expunge_keep_their_order() {
+    each_store(|world| {
+        let mut client = world.client();
+        for _ in 0..3 {
+            client.append("INBOX", "()", &message("x"));
+        }
+        client.ok("SELECT INBOX");
+        client.send(b"a STORE 2 +FLAGS.SILENT (\\Deleted)\r\nb EXPUNGE\r\nc STORE 2 +FLAGS.SILENT (\\Deleted)\r\nd EXPUNGE\r\n");
+        client.answer("a");
+        assert_eq!(client.answer("b").0, ["* 2 EXPUNGE"]);
+        client.answer("c");
+        assert_eq!(client.answer("d").0, ["* 2 EXPUNGE"]);
+        assert!(has(&client.ok("SELECT INBOX"), "* 1 EXISTS"));
+    });
+}
+
+#[test]
+fn nothing_of_a_password_comes_back() {
+    on_memory(|world| {
+        let mut client = stranger(world);
+        client.ok("NOOP");
+        for command in ["LOGIN alice sup3rs3cret extra", "LOGIN sup3rs3cret", "AUTHENTICATE PLAIN sup3rs3cret!"] {
+            let (untagged, tagged) = client.run(command);
+            assert!(!format!("{untagged:?}{tagged}").contains("sup3rs3cret"), "{tagged}");
+        }
+    });
+}

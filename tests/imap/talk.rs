@@ -1,0 +1,273 @@
+//! A session in a thread, spoken to in lines as they stand on the wire. What the grammar allows is the business of `support::client`;
+//! here it is the very words that count, and what a client sends that is no IMAP.
+
+use imapd::testing::auth::{Account, Authenticator, Credentials, Peer, Refusal};
+use imapd::testing::session::channel::Channel;
+use imapd::testing::session::login::{LoginOutcome, LoginPolicy, login};
+use imapd::testing::session::{Greeting, Session, SessionOptions};
+use imapd::testing::storage::MailStore;
+use imapd::testing::storage::maildir::{self, MaildirOptions};
+use imapd::testing::storage::memory::MemoryServer;
+use imapd::testing::transport::Stream;
+use imapd::testing::transport::wait::Stop;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Longer than any answer takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+enum Mail {
+    Memory(MemoryServer),
+    Maildir(tempfile::TempDir),
+}
+
+/// One user's mail, and the sessions on it. Dropped, it waits for them and fails if one panicked.
+pub struct World {
+    mail: Mail,
+    stopper: UnixStream,
+    stop: Stop,
+    sessions: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Runs a test on each kind of store.
+pub fn each_store(test: fn(&World)) {
+    test(&World::new(Mail::Memory(MemoryServer::new())));
+    test(&World::new(Mail::Maildir(tempfile::tempdir().unwrap())));
+}
+
+/// For tests that have nothing to do with the store.
+pub fn on_memory(test: fn(&World)) {
+    test(&World::new(Mail::Memory(MemoryServer::new())));
+}
+
+impl World {
+    fn new(mail: Mail) -> Self {
+        let (stopper, stop) = UnixStream::pair().unwrap();
+        let stop = Stop(Some(Arc::new(OwnedFd::from(stop))));
+        Self { mail, stopper, stop, sessions: Mutex::default() }
+    }
+
+    fn store(&self) -> Box<dyn MailStore> {
+        match &self.mail {
+            Mail::Memory(server) => server.store("alice"),
+            Mail::Maildir(directory) => {
+                let root = directory.path().join("Maildir");
+                maildir::open(MaildirOptions { root, create: true }).unwrap()
+            }
+        }
+    }
+
+    /// How many files lie in `tmp` of INBOX; none on a store without files.
+    pub fn unfinished(&self) -> usize {
+        match &self.mail {
+            Mail::Memory(_) => 0,
+            Mail::Maildir(directory) => std::fs::read_dir(directory.path().join("Maildir/tmp")).unwrap().count(),
+        }
+    }
+
+    /// Asks all sessions to end.
+    pub fn stop(&self) {
+        (&self.stopper).write_all(b"x").unwrap();
+    }
+
+    /// A preauthenticated session and its greeting.
+    pub fn greeted(&self) -> (Client, String) {
+        let (client, channel) = self.pair();
+        let store = self.store();
+        self.run(move || Session::new(channel, store, options(Greeting::PreAuth)).run());
+        let mut client = client;
+        let greeting = client.line();
+        (client, greeting)
+    }
+
+    /// A preauthenticated session.
+    pub fn client(&self) -> Client {
+        self.greeted().0
+    }
+
+    /// A connection before login, its greeting not read. Alice's password is `secret`.
+    pub fn stranger(&self, cleartext_allowed: bool) -> Client {
+        let (client, channel) = self.pair();
+        let store = self.store();
+        self.run(move || {
+            let peer = Peer { address: Some([192, 0, 2, 7].into()), port: 12345 };
+            let policy = LoginPolicy { tls: None, cleartext_allowed, peer, service: "imap" };
+            if let LoginOutcome::LoggedIn { channel, tag, account } = login(channel, &policy, &mut OnlyAlice) {
+                assert_eq!(account.name, "alice");
+                Session::new(channel, store, options(Greeting::LoggedIn(tag))).run();
+            }
+        });
+        client
+    }
+
+    fn pair(&self) -> (Client, Channel) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_read_timeout(Some(PATIENCE)).unwrap();
+        let stream = Stream::socket(OwnedFd::from(theirs)).unwrap();
+        (Client { stream: ours, read: Vec::new(), tags: 0 }, Channel::new(stream, self.stop.clone()))
+    }
+
+    fn run(&self, session: impl FnOnce() + Send + 'static) {
+        self.sessions.lock().unwrap().push(std::thread::spawn(session));
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop();
+        for session in self.sessions.get_mut().unwrap().drain(..) {
+            let ended = session.join();
+            assert!(ended.is_ok() || std::thread::panicking(), "a session panicked");
+        }
+    }
+}
+
+fn options(greeting: Greeting) -> SessionOptions {
+    SessionOptions { user: "alice".into(), peer: Peer::default(), service: "imap", greeting }
+}
+
+struct OnlyAlice;
+
+impl Authenticator for OnlyAlice {
+    fn authenticate(&mut self, credentials: &Credentials, peer: &Peer) -> Result<Account, Refusal> {
+        assert!(peer.address.is_some());
+        match (credentials.user.as_str(), credentials.password.expose()) {
+            ("alice", b"secret") => Ok(Account { name: "alice".into(), unix: None }),
+            ("expired", _) => Err(Refusal::Expired),
+            ("broken", _) => Err(Refusal::Unavailable),
+            _ => Err(Refusal::Failed),
+        }
+    }
+}
+
+/// The client's end.
+pub struct Client {
+    stream: UnixStream,
+    read: Vec<u8>,
+    tags: u32,
+}
+
+impl Client {
+    /// Sends octets. That the server has closed is for the reading to find.
+    pub fn send(&mut self, octets: &[u8]) {
+        let _ = self.stream.write_all(octets);
+    }
+
+    /// The next response without its CRLF, literals in it.
+    pub fn line(&mut self) -> String {
+        let mut response = Vec::new();
+        loop {
+            let line = self.up_to_line_end();
+            let literal = line.strip_suffix(b"}").and_then(|rest| {
+                let digits = &rest[rest.iter().rposition(|&b| b == b'{')? + 1..];
+                std::str::from_utf8(digits).ok()?.parse::<usize>().ok()
+            });
+            response.extend_from_slice(&line);
+            let Some(size) = literal else { return String::from_utf8(response).expect("8-bit only where it is UTF-8") };
+            while self.read.len() < size {
+                assert!(self.fill(), "closed in a literal");
+            }
+            response.extend_from_slice(b"\r\n");
+            response.extend(self.read.drain(..size));
+        }
+    }
+
+    fn up_to_line_end(&mut self) -> Vec<u8> {
+        let mut searched = 0;
+        loop {
+            if let Some(at) = self.read[searched..].iter().position(|&b| b == b'\n') {
+                let mut line: Vec<u8> = self.read.drain(..=searched + at).collect();
+                line.pop();
+                assert_eq!(line.pop(), Some(b'\r'), "a line that ends in a bare LF");
+                return line;
+            }
+            searched = self.read.len();
+            assert!(self.fill(), "closed; before that {:?}", String::from_utf8_lossy(&self.read));
+        }
+    }
+
+    fn fill(&mut self) -> bool {
+        let mut buffer = [0; 16384];
+        match self.stream.read(&mut buffer) {
+            Ok(count) => {
+                self.read.extend_from_slice(&buffer[..count]);
+                count > 0
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("no answer: {error}"),
+        }
+    }
+
+    /// The server has closed, and nothing was left to be read.
+    pub fn at_end(&mut self) {
+        assert!(!self.fill(), "{:?}", String::from_utf8_lossy(&self.read));
+    }
+
+    /// Closes the sending side.
+    pub fn hang_up(&mut self) {
+        self.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
+    /// Untagged responses up to the tagged one, and that without its tag.
+    pub fn answer(&mut self, tag: &str) -> (Vec<String>, String) {
+        let mut untagged = Vec::new();
+        loop {
+            let line = self.line();
+            match line.strip_prefix(tag).and_then(|rest| rest.strip_prefix(' ')) {
+                Some(tagged) => return (untagged, tagged.to_owned()),
+                None => untagged.push(line),
+            }
+        }
+    }
+
+    /// Sends a command and says what [`Client::answer`] says.
+    pub fn run(&mut self, command: &str) -> (Vec<String>, String) {
+        self.tags += 1;
+        let tag = format!("t{}", self.tags);
+        self.send(format!("{tag} {command}\r\n").as_bytes());
+        self.answer(&tag)
+    }
+
+    /// The untagged responses of a command that must be done.
+    pub fn ok(&mut self, command: &str) -> Vec<String> {
+        let (untagged, tagged) = self.run(command);
+        assert!(tagged.starts_with("OK "), "{command}: {untagged:?} {tagged}");
+        untagged
+    }
+
+    /// The tagged response of a command that must be refused.
+    pub fn no(&mut self, command: &str) -> String {
+        let (_, tagged) = self.run(command);
+        assert!(tagged.starts_with("NO "), "{command}: {tagged}");
+        tagged
+    }
+
+    /// The tagged response of a command that must be no command.
+    pub fn bad(&mut self, command: &str) -> String {
+        let (_, tagged) = self.run(command);
+        assert!(tagged.starts_with("BAD "), "{command}: {tagged}");
+        tagged
+    }
+
+    /// Appends one message; says the tagged response.
+    pub fn append(&mut self, mailbox: &str, flags: &str, message: &str) -> String {
+        self.send(format!("ap APPEND {mailbox} {flags} {{{}+}}\r\n{message}\r\n", message.len()).as_bytes());
+        let (_, tagged) = self.answer("ap");
+        assert!(tagged.starts_with("OK [APPENDUID "), "{tagged}");
+        tagged
+    }
+}
+
+/// A small message with this subject.
+pub fn message(subject: &str) -> String {
+    format!("From: a@example.org\r\nSubject: {subject}\r\n\r\nText of {subject}.\r\n")
+}
+
+/// Whether one of these begins so.
+pub fn has(said: &[String], start: &str) -> bool {
+    said.iter().any(|line| line.starts_with(start))
+}
