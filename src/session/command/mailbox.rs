@@ -1,5 +1,6 @@
 //! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
 
+use super::list;
 use crate::protocol::command::mailbox::{Create, Rename};
 use crate::protocol::response::code::Code;
 use crate::session::Context;
@@ -18,6 +19,10 @@ pub fn create(context: &mut Context<'_>, create: &Create) -> Result<Done, Refusa
     };
     context.store.create(&create.mailbox, special_use)?;
     make_parents(context.store, &create.mailbox);
+    if context.enabled.imap4rev2 && create.old_name.is_some() {
+        let made = list::one(context.store, &create.mailbox)?;
+        made.write(&mut context.channel.out, create.old_name.as_deref(), context.enabled.dialect());
+    }
     Ok(Done::plain())
 }
 

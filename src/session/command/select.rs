@@ -30,7 +30,7 @@ pub fn select(
     };
     let (mailbox, read_only) = opened?;
     let now = Selected::new(name.clone(), mailbox, read_only);
-    describe(context, &now)?;
+    describe(context, &now, select.old_name.as_deref())?;
     *selected = Some(now);
     let code = if read_only { Code::ReadOnly } else { Code::ReadWrite };
     let text = match access {
@@ -46,7 +46,7 @@ pub fn closed(context: &mut Context<'_>) {
 }
 
 /// All that a client has to know of the mailbox before it goes on.
-fn describe(context: &mut Context<'_>, selected: &Selected) -> Result<(), Refusal> {
+fn describe(context: &mut Context<'_>, selected: &Selected, old_name: Option<&str>) -> Result<(), Refusal> {
     let enabled = *context.enabled;
     let listing = if enabled.imap4rev2 { Some(list::one(context.store, &selected.name)?) } else { None };
     let out = &mut context.channel.out;
@@ -65,7 +65,7 @@ fn describe(context: &mut Context<'_>, selected: &Selected) -> Result<(), Refusa
     tell(out, Code::UidNext(opened.uid_next()), "Predicted next UID");
     updates::permanent_flags(out, selected);
     if let Some(listing) = listing {
-        listing.write(out, enabled.dialect());
+        listing.write(out, old_name, enabled.dialect());
     }
     Ok(())
 }

@@ -129,14 +129,15 @@ pub struct Described {
 }
 
 impl Described {
-    pub fn write(&self, out: &mut Vec<u8>, dialect: Dialect) {
+    /// `old_name`: what the client wrote, if that was normalised (RFC 9051 section 6.3.9.7).
+    pub fn write(&self, out: &mut Vec<u8>, old_name: Option<&str>, dialect: Dialect) {
         let (attributes, name) = (self.attributes.clone(), &self.name);
-        let line = ListLine { attributes, name, child_info_subscribed: false, old_name: None };
+        let line = ListLine { attributes, name, child_info_subscribed: false, old_name };
         mailbox::listing(out, Listing::List, &line, dialect);
     }
 }
 
-/// For SELECT, where all attributes must be right (RFC 9051 section 6.3.2).
+/// For SELECT, where all attributes must be right (RFC 9051 section 6.3.2), and CREATE.
 pub fn one(store: &mut dyn MailStore, name: &MailboxName) -> Result<Described, Refusal> {
     let mut tree = Tree::read(store)?;
     tree.add_subscriptions(store.subscriptions()?);
