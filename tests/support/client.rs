@@ -133,7 +133,7 @@ pub struct Client {
     pending: VecDeque<Pending>,
     /// The mailbox that is selected, or being selected.
     pub selected: Option<Mirror>,
-    /// What was selected before the SELECT in progress; its news may come until `[CLOSED]`.
+    /// After `ENABLE IMAP4rev2`.
     rev2: bool,
     bye: bool,
     /// Called when the client is dropped, the connection being closed by then.
@@ -158,7 +158,7 @@ impl Client {
         self.at_end = Some(Box::new(done));
     }
 
-    /// Reads the greeting; says its condition: `OK`, `PREAUTH` or `BYE`.
+    /// Reads the greeting: OK, PREAUTH or BYE.
     pub fn greeting(&mut self) -> Response {
         let response = self.response();
         match &response {

@@ -344,8 +344,7 @@ fn list(lexer: &mut Lexer, kind: String) -> Response {
     lexer.space();
     let delimiter = delimiter(lexer);
     lexer.space();
-    // The answer to LIST "" "" has the empty name.
-    let name = if delimiter.is_some() && lexer.peek() == b'"' { mailbox_or_root(lexer) } else { mailbox(lexer) };
+    let name = mailbox(lexer);
     let mut extended = Vec::new();
     if lexer.take(b' ') {
         extended = lexer.parenthesized(|lexer| {
@@ -360,10 +359,6 @@ fn list(lexer: &mut Lexer, kind: String) -> Response {
         });
     }
     Response::List { kind, attributes, delimiter, name, extended }
-}
-
-fn mailbox_or_root(lexer: &mut Lexer) -> String {
-    mailbox(lexer)
 }
 
 fn status(lexer: &mut Lexer) -> Response {
