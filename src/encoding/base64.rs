@@ -61,7 +61,7 @@ pub fn decode_strict(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Decodes mail: skips what is not of the alphabet, stops at padding, forgives a missing end. Takes input in pieces.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Decoder {
     bits: u32,
     count: u32,

@@ -4,10 +4,12 @@ use super::parameter::hex;
 use crate::encoding::{ascii, base64};
 
 /// One part's content transfer decoder.
+#[derive(Clone)]
 pub struct Decoder {
     state: State,
 }
 
+#[derive(Clone)]
 enum State {
     Identity,
     Base64(base64::Decoder),
@@ -57,7 +59,7 @@ const BLANKS: usize = 998;
 /// quoted-printable := qp-line *(CRLF qp-line)
 /// hex-octet        := "=" 2(DIGIT / "A" / "B" / "C" / "D" / "E" / "F")
 /// ```
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct QuotedPrintable {
     /// `=` and what came behind it, or blanks, or CR: what cannot be decided yet.
     held: Vec<u8>,

@@ -421,6 +421,20 @@ impl Client {
         self.lexer.text_to_end()
     }
 
+    /// The same, or `None` at the end of the connection; what stands there without a line end is left out.
+    pub fn line_or_end(&mut self) -> Option<String> {
+        let mut line = Vec::new();
+        loop {
+            self.lexer.begin();
+            line.push(self.lexer.peek_or_end()?);
+            self.lexer.octet();
+            if line.ends_with(b"\r\n") {
+                line.truncate(line.len() - 2);
+                return Some(String::from_utf8_lossy(&line).into_owned());
+            }
+        }
+    }
+
     /// The mirror of the selected mailbox.
     pub fn mirror_of_selected(&self) -> &Mirror {
         self.selected.as_ref().expect("no mailbox is selected")

@@ -114,6 +114,7 @@ pub(super) enum Decoded {
 }
 
 /// A part on its way through the decoder.
+#[derive(Clone)]
 pub(super) struct Decoding {
     path: Vec<u32>,
     place: Place,
@@ -166,6 +167,30 @@ impl Decoding {
         }
         Ok(true)
     }
+
+    /// Gives `length` decoded octets from `offset`, which must not lie before those that were passed over, to `sink`.
+    fn copy(
+        &mut self,
+        source: &mut Reader,
+        (mut offset, mut length): (u64, u64),
+        sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        while length > 0 {
+            let passed = offset - self.at;
+            if passed >= self.ready.len() as u64 {
+                if !self.next(source)? {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                continue;
+            }
+            let rest = &self.ready[passed as usize..];
+            let piece = &rest[..rest.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
+            sink(piece)?;
+            offset += piece.len() as u64;
+            length -= piece.len() as u64;
+        }
+        Ok(())
+    }
 }
 
 /// Decodes a part once through, to know what can be announced of it.
@@ -188,7 +213,7 @@ pub(super) fn decoded(source: &mut Reader, last: &mut LastRead, path: &[u32]) ->
     Ok(decoded)
 }
 
-/// Writes the value of `BINARY[...]`, its name being written. As a literal8 if the part has a NUL (RFC 9051 section 7.5.2).
+/// Writes the value of `BINARY[...]`, its name being written. As a literal8 if there is a NUL in it (RFC 9051 section 7.5.2).
 pub(super) fn binary(
     channel: &mut Channel,
     source: &mut Reader,
@@ -200,28 +225,24 @@ pub(super) fn binary(
         encode::nstring(&mut channel.out, None);
         return Ok(());
     };
-    let (mut offset, mut length) = range(partial, size);
-    if !begin_literal(channel, length, has_nul) {
-        return Ok(());
-    }
+    let (offset, length) = range(partial, size);
     let known = last.decoding.take().filter(|known| known.path == path && known.at <= offset);
     let mut decoding = match known {
         Some(known) => known,
         None => Decoding::start(last, path).map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?,
     };
-    while length > 0 {
-        let passed = offset - decoding.at;
-        if passed >= decoding.ready.len() as u64 {
-            if !decoding.next(source)? {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            continue;
+    let has_nul = has_nul && {
+        let mut found = length == size;
+        if !found {
+            decoding.clone().copy(source, (offset, length), &mut |octets| {
+                found |= memchr::memchr(0, octets).is_some();
+                Ok(())
+            })?;
         }
-        let rest = &decoding.ready[passed as usize..];
-        let piece = &rest[..rest.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
-        channel.send(piece)?;
-        offset += piece.len() as u64;
-        length -= piece.len() as u64;
+        found
+    };
+    if begin_literal(channel, length, has_nul) {
+        decoding.copy(source, (offset, length), &mut |octets| channel.send(octets))?;
     }
     last.decoding = Some(decoding);
     Ok(())
