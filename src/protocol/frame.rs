@@ -303,9 +303,14 @@ mod tests {
 
     #[test]
     fn overlong_literals_are_refused_before_any_octet_is_taken() {
-        for (line, size) in [("a X {51}\r\n", 51), ("a X {4294967295}\r\n", 4_294_967_295)] {
+        for (line, size, non_synchronizing) in [
+            ("a X {51}\r\n", 51, false),
+            ("a X {4294967295}\r\n", 4_294_967_295, false),
+            ("a X {2147483647+}\r\n", 2_147_483_647, true),
+            ("a X {9223372036854775807}\r\n", (1 << 63) - 1, false),
+        ] {
             let mut framer = Framer::new(LIMITS);
-            let header = LiteralHeader { size, non_synchronizing: false, binary: false };
+            let header = LiteralHeader { size, non_synchronizing, binary: false };
             assert_eq!(framer.push(line.as_bytes()), (line.len(), Progress::TooLong(TooLong::Literal(header))));
             framer.accept();
             assert_eq!(framer.push(b"x").0, 0);

@@ -291,7 +291,7 @@ pub(super) mod check {
 
 #[cfg(test)]
 mod tests {
-    use super::check::{parsed, refused};
+    use super::check::{parsed, refused, refused_octets};
     use super::*;
 
     #[test]
@@ -344,5 +344,61 @@ mod tests {
         for line in ["FOO", "UID FOO", "UID NOOP", "/ HTTP/1.1", "\"NOOP\"", "FETCHX 1 ALL", "{4}\r\nNOOP", ""] {
             assert_eq!(refused(line), SyntaxError::UnknownCommand, "{line:?}");
         }
+    }
+
+    #[test]
+    fn nul_and_raw_8_bit_octets_are_nowhere_taken() {
+        for line in [
+            &b"LOGIN \0 x"[..],
+            b"LOGIN x \"\0\"",
+            b"LOGIN x {1}\r\n\0",
+            b"LOGIN \xe9 x",
+            b"LOGIN \xc3\xa9 x",
+            b"SELECT a\0",
+            b"SELECT \"a\0\"",
+            b"SELECT {2}\r\na\0",
+            b"LIST \"\" \xc3\xa9*",
+            b"AUTHENTICATE PLAIN YQ\0=",
+            b"ENABLE X\0",
+            b"STORE 1 FLAGS (\xff)",
+            b"ID (\"a\" \"\0\")",
+            b"FETCH 1 BODY[HEADER.FIELDS (a\0)]",
+            b"NOOP\0",
+        ] {
+            assert!(matches!(refused_octets(line), SyntaxError::Expected { .. }), "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_tag_may_be_as_long_as_a_line_and_is_given_back_whole() {
+        let tag = "t".repeat(crate::limits::LINE - 10);
+        let parsed = parse(format!("{tag} NOOP").as_bytes(), Dialect::Rev1);
+        assert_eq!(parsed.tag, Tag::new(&tag));
+        assert_eq!(parsed.command, Ok(Command::Noop));
+        assert_eq!(Tag::new("a b"), None);
+        assert_eq!(parse(b"%n%s NOOP", Dialect::Rev1).tag, None);
+    }
+
+    #[test]
+    fn any_octets_get_an_answer() {
+        arbtest::arbtest(|u| {
+            let words: [&[u8]; 16] = [
+                b"a ", b" ", b"(", b")", b"\"", b"{3}\r\n", b"FETCH ", b"UID ", b"SEARCH ", b"BODY[", b"]", b"<1.",
+                b"1", b"*", b"OR ", b"LIST ",
+            ];
+            let mut line = b"a ".to_vec();
+            while !u.is_empty() {
+                if u.ratio(1, 5)? { line.push(u.arbitrary()?) } else { line.extend_from_slice(u.choose(&words)?) }
+            }
+            for dialect in [Dialect::Rev1, Dialect::Rev2] {
+                let parsed = parse(&line, dialect);
+                let _ = append::parse_next(&line, dialect);
+                let _ = append::message_follows(&line);
+                if let (Some(tag), Ok(command)) = (parsed.tag, parsed.command) {
+                    assert_eq!(parse(&print(&command, &tag, dialect), dialect).command, Ok(command));
+                }
+            }
+            Ok(())
+        });
     }
 }

@@ -141,6 +141,8 @@ impl Keys {
     ///              "UNDRAFT" / sequence-set / "(" search-key *(SP search-key) ")" /
     ///              "OLDER" SP nz-number / "YOUNGER" SP nz-number                           ; RFC 5032
     /// ```
+    ///
+    /// NEW, OLD and RECENT are RFC 3501's alone; they are taken in both revisions, as they have no other meaning.
     fn key(&mut self, cursor: &mut Cursor<'_>) -> Parse<Query> {
         self.count += 1;
         if self.count > limits::SEARCH_KEYS {
