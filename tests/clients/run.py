@@ -17,6 +17,8 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     binary = os.path.abspath(sys.argv[1])
+    if not os.access(binary, os.X_OK):
+        sys.exit(f"{binary} is not there: build it first")
     os.environ["IMAPD_BINARY"] = binary
     work = os.path.join(os.path.dirname(os.path.dirname(binary)), "clients")
     os.makedirs(work, exist_ok=True)

@@ -64,7 +64,7 @@ class Curl(Scenario):
             self.curl("INBOX")
 
     def test_is_told_of_a_missing_folder(self):
-        self.curl("Nowhere;UID=1", status=78)  # CURLE_REMOTE_FILE_NOT_FOUND
+        self.assertIn("Select failed", self.curl("Nowhere;UID=1", status=67))
 
 
 globals().update(everywhere(Curl))

@@ -32,8 +32,8 @@ class Imaplib(Scenario):
         self.assertEqual(len(gone), 10)
         self.assertEqual(int(expect(client.select("Kept"))[0]), 10)
         expect(client.close())
-        expect(client.rename("Kept", "Kept/below"))
-        expect(client.delete("Kept/below"))
+        expect(client.rename("Kept", "Old/below"))
+        expect(client.delete("Old/below"))
         expect(client.noop())
         self.assertEqual(client.logout()[0], "BYE")
 
@@ -50,7 +50,7 @@ class Imaplib(Scenario):
 
     def test_appends_with_flags_and_date(self):
         client = self.place.login()
-        when = '"01-Feb-2020 03:04:05 +0100"'
+        when = '"11-Feb-2020 03:04:05 +0100"'
         expect(client.append("INBOX", r"(\Seen \Draft)", when, message(3)))
         expect(client.select())
         line = expect(client.fetch("*", "(FLAGS INTERNALDATE)"))[0]
