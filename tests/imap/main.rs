@@ -15,6 +15,7 @@ mod list;
 mod mailbox;
 mod search;
 mod select;
+mod starttls;
 mod store;
 mod strict_client;
 mod talk;

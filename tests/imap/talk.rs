@@ -9,9 +9,15 @@ use imapd::testing::storage::MailStore;
 use imapd::testing::storage::maildir::{self, MaildirOptions};
 use imapd::testing::storage::memory::MemoryServer;
 use imapd::testing::transport::Stream;
+use imapd::testing::transport::tls::TlsConfig;
 use imapd::testing::transport::wait::Stop;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use std::fs::Permissions;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -93,11 +99,20 @@ impl World {
 
     /// A connection before login, its greeting not read. Alice's password is `secret`.
     pub fn stranger(&self, cleartext_allowed: bool) -> Client {
+        self.before_login(cleartext_allowed, None)
+    }
+
+    /// The same with STARTTLS offered, and no password taken before it.
+    pub fn stranger_with_tls(&self) -> Client {
+        self.before_login(false, Some(certificate()))
+    }
+
+    fn before_login(&self, cleartext_allowed: bool, tls: Option<TlsConfig>) -> Client {
         let (client, channel) = self.pair();
         let store = self.store();
         self.run(move || {
             let peer = Peer { address: Some([192, 0, 2, 7].into()), port: 12345 };
-            let policy = LoginPolicy { tls: None, cleartext_allowed, peer, service: "imap" };
+            let policy = LoginPolicy { tls: tls.as_ref(), cleartext_allowed, peer, service: "imap" };
             if let LoginOutcome::LoggedIn { channel, tag, account } = login(channel, &policy, &mut OnlyAlice) {
                 assert_eq!(account.name, "alice");
                 Session::new(channel, store, options(Greeting::LoggedIn(tag))).run();
@@ -110,7 +125,7 @@ impl World {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_read_timeout(Some(PATIENCE)).unwrap();
         let stream = Stream::socket(OwnedFd::from(theirs)).unwrap();
-        (Client { stream: ours, read: Vec::new(), tags: 0 }, Channel::new(stream, self.stop.clone()))
+        (Client { wire: Wire::Plain(ours), read: Vec::new(), tags: 0 }, Channel::new(stream, self.stop.clone()))
     }
 
     fn run(&self, session: impl FnOnce() + Send + 'static) {
@@ -146,9 +161,71 @@ impl Authenticator for OnlyAlice {
     }
 }
 
+fn certificate() -> TlsConfig {
+    let directory = tempfile::tempdir().unwrap();
+    let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
+    std::fs::write(&certificate, include_bytes!("../fixtures/tls/cert.pem")).unwrap();
+    std::fs::write(&key, include_bytes!("../fixtures/tls/key.pem")).unwrap();
+    std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+    TlsConfig::load(&certificate, &key).unwrap()
+}
+
+/// Believes every certificate.
+#[derive(Debug)]
+struct Credulous;
+
+impl ServerCertVerifier for Credulous {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+    }
+}
+
+enum Wire {
+    Plain(UnixStream),
+    Tls(Box<StreamOwned<ClientConnection, UnixStream>>),
+}
+
+impl Wire {
+    fn socket(&self) -> &UnixStream {
+        match self {
+            Wire::Plain(socket) => socket,
+            Wire::Tls(stream) => &stream.sock,
+        }
+    }
+}
+
 /// The client's end.
 pub struct Client {
-    stream: UnixStream,
+    wire: Wire,
     read: Vec<u8>,
     tags: u32,
 }
@@ -156,7 +233,10 @@ pub struct Client {
 impl Client {
     /// Sends octets. That the server has closed is for the reading to find.
     pub fn send(&mut self, octets: &[u8]) {
-        let _ = self.stream.write_all(octets);
+        let _ = match &mut self.wire {
+            Wire::Plain(socket) => socket.write_all(octets),
+            Wire::Tls(stream) => stream.write_all(octets).and_then(|()| stream.flush()),
+        };
     }
 
     /// The next response without its CRLF, literals in it.
@@ -194,7 +274,11 @@ impl Client {
 
     fn fill(&mut self) -> bool {
         let mut buffer = [0; 16384];
-        match self.stream.read(&mut buffer) {
+        let read = match &mut self.wire {
+            Wire::Plain(socket) => socket.read(&mut buffer),
+            Wire::Tls(stream) => stream.read(&mut buffer),
+        };
+        match read {
             Ok(count) => {
                 self.read.extend_from_slice(&buffer[..count]);
                 count > 0
@@ -209,9 +293,30 @@ impl Client {
         assert!(!self.fill(), "{:?}", String::from_utf8_lossy(&self.read));
     }
 
+    /// The server closes, whatever it says before.
+    pub fn ended(&mut self) {
+        while self.fill() {}
+    }
+
     /// Closes the sending side.
     pub fn hang_up(&mut self) {
-        self.stream.shutdown(std::net::Shutdown::Write).unwrap();
+        self.wire.socket().shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
+    /// The handshake, when the server has said OK to STARTTLS. What it sent behind that would be found here as no TLS.
+    pub fn start_tls(self) -> Client {
+        assert!(self.read.is_empty(), "clear text behind the OK: {:?}", String::from_utf8_lossy(&self.read));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Credulous))
+            .with_no_client_auth();
+        let connection = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+        let Wire::Plain(socket) = self.wire else { panic!("TLS in TLS") };
+        let wire = Wire::Tls(Box::new(StreamOwned::new(connection, socket)));
+        Client { wire, read: Vec::new(), tags: self.tags }
     }
 
     /// Untagged responses up to the tagged one, and that without its tag.
