@@ -35,6 +35,7 @@ pub struct LoginPolicy<'a> {
 }
 
 /// How the dialogue ended.
+#[expect(clippy::large_enum_variant, reason = "one is made for each connection")]
 pub enum LoginOutcome {
     /// The command `tag` waits for its OK, which the session sends when the store is open.
     LoggedIn { account: Account, channel: Channel, tag: Tag },

@@ -284,3 +284,125 @@ fn nothing_of_a_password_comes_back() {
         }
     });
 }
+
+#[test]
+fn nul_is_refused_wherever_it_stands() {
+    each_store(|world| {
+        let tries: [&[u8]; 8] = [
+            b"a\0 NOOP\r\n",
+            b"a NO\0OP\r\n",
+            b"a NOOP\0\r\n",
+            b"a SELECT IN\0BOX\r\n",
+            b"a SELECT \"IN\0BOX\"\r\n",
+            b"a SELECT {6+}\r\nIN\0BOX\r\n",
+            b"a CREATE \"x\0\"\r\n",
+            b"a SUBSCRIBE {2+}\r\nx\0\r\n",
+        ];
+        let mut client = world.client();
+        for octets in tries {
+            client.send(octets);
+            let line = client.line();
+            let refused = ["* BAD ", "a BAD ", "a NO "].iter().any(|start| line.starts_with(start));
+            assert!(refused && line.bytes().all(|b| (0x20..0x7f).contains(&b)), "{octets:?}: {line:?}");
+        }
+        assert_eq!(client.ok("LSUB \"\" *"), [""; 0]);
+    });
+}
+
+#[test]
+fn utf8_that_is_none_is_no_mailbox_name() {
+    each_store(|world| {
+        let mut client = world.client();
+        client.ok("ENABLE IMAP4rev2");
+        for octets in [&b"\xc0\xaf"[..], b"\xed\xa0\x80", b"\xff", b"\xc3", b"\xf4\x90\x80\x80"] {
+            client.send(format!("a CREATE {{{}+}}\r\n", octets.len()).as_bytes());
+            client.send(octets);
+            client.send(b"\r\n");
+            let line = client.line();
+            assert!(line.starts_with("a NO [CANNOT]") || line.starts_with("a BAD "), "{octets:?}: {line}");
+        }
+        assert_eq!(client.ok("LIST \"\" *").len(), 1);
+    });
+}
+
+#[test]
+fn names_that_need_quoting_never_split_a_response() {
+    each_store(|world| {
+        let mut client = world.client();
+        for name in
+            ["\"a b\"", "\"a(b\"", "\"q\\\"uote\"", "\"back\\\\slash\"", "\"x{3}\"", "\"NIL\"", "\"]\"", "\"%d\""]
+        {
+            let created = client.run(&format!("CREATE {name}")).1;
+            if created.starts_with("OK") {
+                client.ok(&format!("SUBSCRIBE {name}"));
+                let said = client.ok(&format!("STATUS {name} (MESSAGES)"));
+                assert_eq!(said.len(), 1, "{name}: {said:?}");
+            }
+        }
+        for command in ["LIST \"\" *", "LSUB \"\" *", "XLIST \"\" *", "LIST \"\" * RETURN (STATUS (MESSAGES))"] {
+            for line in client.ok(command) {
+                let known = ["* LIST (", "* LSUB (", "* XLIST (", "* STATUS "];
+                assert!(known.iter().any(|start| line.starts_with(start)), "{line}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_client_that_does_not_read_is_waited_for_and_served_when_it_does() {
+    each_store(|world| {
+        let mut client = world.client();
+        let text = "Subject: x\r\n\r\n".to_owned() + &"0123456789abcdef\r\n".repeat(50_000);
+        client.append("INBOX", "(\\Seen)", &text);
+        client.ok("SELECT INBOX");
+        for n in 0..20 {
+            client.send(format!("f{n} FETCH 1 BODY.PEEK[]\r\n").as_bytes());
+        }
+        client.send(b"u UNSELECT\r\nc NOOP\r\n");
+        for n in 0..20 {
+            let (said, tagged) = client.answer(&format!("f{n}"));
+            assert!(said[0].len() > text.len() && tagged.starts_with("OK"), "{tagged}");
+        }
+        assert!(client.answer("u").1.starts_with("OK"));
+        assert!(client.answer("c").1.starts_with("OK"));
+    });
+}
+
+#[test]
+fn messages_expunged_by_another_session_stay_in_their_places_for_fetch() {
+    each_store(|world| {
+        let (mut a, mut b) = (world.client(), world.client());
+        for subject in ["one", "two", "three"] {
+            a.append("INBOX", "()", &message(subject));
+        }
+        a.ok("SELECT INBOX");
+        b.ok("SELECT INBOX");
+        a.ok("STORE 1 +FLAGS.SILENT (\\Deleted)");
+        a.ok("EXPUNGE");
+        let (said, _) = b.run("FETCH 1:3 (UID BODY.PEEK[TEXT])");
+        assert!(!said.iter().any(|line| line.ends_with(" EXPUNGE")), "{said:?}");
+        assert!(said.iter().any(|line| line.starts_with("* 2 FETCH ") && line.contains("Text of two")), "{said:?}");
+        assert!(said.iter().any(|line| line.starts_with("* 3 FETCH ") && line.contains("Text of three")), "{said:?}");
+        assert_eq!(b.ok("NOOP")[0], "* 1 EXPUNGE");
+        let said = b.ok("FETCH 1 (UID BODY.PEEK[TEXT])");
+        assert!(said[0].contains("UID 2 ") && said[0].contains("Text of two"), "{said:?}");
+    });
+}
+
+#[test]
+fn what_search_saved_follows_the_expunges() {
+    each_store(|world| {
+        let mut client = world.client();
+        for subject in ["one", "two", "three"] {
+            client.append("INBOX", "()", &message(subject));
+        }
+        client.ok("SELECT INBOX");
+        client.ok("SELECT INBOX");
+        client.ok("SEARCH RETURN (SAVE) 1:2");
+        client.ok("STORE 1 +FLAGS.SILENT (\\Deleted)");
+        client.ok("EXPUNGE");
+        assert_eq!(client.ok("STORE $ FLAGS (\\Seen)"), ["* 1 FETCH (FLAGS (\\Seen))"]);
+        client.ok("SELECT INBOX");
+        assert_eq!(client.ok("STORE $ FLAGS (\\Seen)"), [""; 0]);
+    });
+}
