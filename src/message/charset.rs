@@ -3,7 +3,9 @@
 //! Charsets are those of the WHATWG Encoding Standard (which read `us-ascii` and `iso-8859-1` as windows-1252), some more names for them
 //! that mail has, and UTF-7 (RFC 2152), which that standard leaves out.
 
-use encoding_rs::{CoderResult, Encoding, UTF_8, UTF_16BE, WINDOWS_1252};
+use encoding_rs::{CoderResult, Encoding, UTF_16BE, WINDOWS_1252};
+
+use crate::encoding::base64;
 
 /// Longer names are not looked up.
 const NAME: usize = 40;
@@ -92,7 +94,7 @@ enum Last {
 fn run(decoder: &mut encoding_rs::Decoder, octets: &[u8], last: Last, out: &mut String) {
     let mut rest = octets;
     loop {
-        out.reserve(decoder.max_utf8_buffer_length(rest.len()).unwrap_or(rest.len()).min(64 * 1024).max(16));
+        out.reserve(decoder.max_utf8_buffer_length(rest.len()).unwrap_or(rest.len()).clamp(16, 64 * 1024));
         let (result, read, _) = decoder.decode_to_string(rest, out, last == Last::Yes);
         rest = &rest[read..];
         if result == CoderResult::InputEmpty {
@@ -157,7 +159,7 @@ impl Utf7 {
     fn push(&mut self, octets: &[u8], out: &mut String) {
         for &octet in octets {
             if self.shifted {
-                if let Some(value) = base64(octet) {
+                if let Some(value) = base64::value(octet) {
                     self.fresh = false;
                     self.bits = (self.bits << 6) | u32::from(value);
                     self.count += 6;
@@ -209,17 +211,6 @@ impl Utf7 {
 
     fn finish(&mut self, out: &mut String) {
         self.unshift(out);
-    }
-}
-
-fn base64(letter: u8) -> Option<u8> {
-    match letter {
-        b'A'..=b'Z' => Some(letter - b'A'),
-        b'a'..=b'z' => Some(letter - b'a' + 26),
-        b'0'..=b'9' => Some(letter - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
     }
 }
 

@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(of(&"=?utf-8?q?a?= ".repeat(100_000)).len(), 100_000);
         assert_eq!(of(&"=?utf-8?q?a?=  =?x?b?YQ==?= ".repeat(50_000)).len(), 100_000);
         for piece in ["=?", "=?a?q?", "?=", "=?a?q?=", "=?aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
-            decode(piece.repeat(200_000).as_bytes());
+            decode(piece.repeat(50_000).as_bytes());
         }
         decode(format!("=?utf-16?q?{}?=", "=D8".repeat(100_001)).as_bytes());
     }

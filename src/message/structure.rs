@@ -188,7 +188,7 @@ struct Open {
 enum Shape {
     Leaf,
     Multipart { boundary: Vec<u8>, ended: bool, parts: Vec<Part> },
-    Message { envelope: Envelope, root: Option<Part> },
+    Message { envelope: Box<Envelope>, root: Option<Box<Part>> },
 }
 
 impl Default for Scanner {
@@ -356,7 +356,7 @@ impl Scanner {
             None => self.envelope = envelope::read_within(&header.octets, &mut self.addresses_left),
             Some(parent) => match &mut parent.shape {
                 Shape::Message { envelope, .. } => {
-                    *envelope = envelope::read_within(&header.octets, &mut self.addresses_left);
+                    **envelope = envelope::read_within(&header.octets, &mut self.addresses_left);
                 }
                 Shape::Multipart { .. } if parent.content.sub_type.eq_ignore_ascii_case(b"digest") => {
                     default = content::Default::Message;
@@ -383,7 +383,7 @@ impl Scanner {
             }
         } else if content.is_message() {
             if may_nest && content.is_identity() {
-                Shape::Message { envelope: Envelope::default(), root: None }
+                Shape::Message { envelope: Box::default(), root: None }
             } else {
                 content.make_opaque();
                 Shape::Leaf
@@ -413,14 +413,14 @@ impl Scanner {
                 Shape::Multipart { parts, .. } if parts.is_empty() => Kind::Multipart(vec![empty_text(end)]),
                 Shape::Multipart { parts, .. } => Kind::Multipart(parts),
                 Shape::Message { envelope, root } => {
-                    let root = root.unwrap_or_else(|| empty_text(end));
-                    Kind::Message(Box::new(Message { envelope, root, whole: body }))
+                    let root = root.map_or_else(|| empty_text(end), |root| *root);
+                    Kind::Message(Box::new(Message { envelope: *envelope, root, whole: body }))
                 }
             };
             let part = Part { header: open.header, body, lines, content: open.content, kind };
             match self.open.last_mut().map(|parent| &mut parent.shape) {
                 Some(Shape::Multipart { parts, .. }) => parts.push(part),
-                Some(Shape::Message { root, .. }) => *root = Some(part),
+                Some(Shape::Message { root, .. }) => *root = Some(Box::new(part)),
                 // A leaf holds nothing, so this is the outermost.
                 Some(Shape::Leaf) | None => self.root = Some(part),
             }
@@ -728,6 +728,17 @@ mod tests {
     }
 
     #[test]
+    fn a_line_without_end_is_not_kept() {
+        for start in ["Subject: x\r\n\r\n".to_owned(), mixed("b"), mixed("b") + "--b"] {
+            let mut scanner = Scanner::new();
+            scanner.push(start.as_bytes());
+            (0..1000).for_each(|_| scanner.push(&[b'-'; 10_000]));
+            assert!(scanner.line_start.capacity() <= 2 * LINE_START && scanner.header.is_none());
+            assert_eq!(scanner.finish().whole.end, 10_000_000 + start.len() as u64);
+        }
+    }
+
+    #[test]
     fn a_header_longer_than_the_limits_is_cut_but_spanned() {
         let long = "x".repeat(limits::HEADER_FIELD + 5);
         let text = format!("Subject: {long}\r\nTo: a@b\r\n\r\nbody");
@@ -737,7 +748,7 @@ mod tests {
         assert_eq!(message.envelope.to.len(), 1);
         assert_eq!(message.envelope.subject.as_ref().map(Vec::len), Some(limits::HEADER_FIELD - "Subject: ".len()));
         assert_eq!(cut(message.root.body, &text), "body");
-        let lines = "A: 1\r\n".repeat(limits::HEADERS / 6 + 10) + "To: a@b\r\n\r\nbody";
+        let lines = format!("A: {}\r\n", "1".repeat(95)).repeat(limits::HEADERS / 100 + 10) + "To: a@b\r\n\r\nbody";
         let message = scan(lines.as_bytes());
         assert!(message.envelope.to.is_empty());
         assert_eq!(cut(message.root.body, &lines), "body");

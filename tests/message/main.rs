@@ -87,6 +87,10 @@ fn tile(name: &str, wire: &[u8], part: &Part) {
     }
     let line_ends = cut(wire, part.body).iter().filter(|&&octet| octet == b'\n').count();
     assert_eq!(part.lines, line_ends as u64, "{name}");
+    // BODYSTRUCTURE has no form for a leaf that says it is made of parts.
+    let content = &part.content;
+    assert_eq!(content.is_multipart(), matches!(part.kind, Kind::Multipart(_)), "{name}");
+    assert_eq!(content.is_message(), matches!(part.kind, Kind::Message(_)), "{name}");
     match &part.kind {
         Kind::Leaf => {}
         Kind::Message(inner) => {
@@ -120,16 +124,16 @@ fn tile(name: &str, wire: &[u8], part: &Part) {
 fn every_part_is_found_by_its_numbers() {
     for (name, wire) in messages() {
         let message = scan(&wire);
-        find(&name, &message, &message.root, &mut Vec::new(), 0);
+        find(&name, &message, &message.root, &mut Vec::new());
     }
 }
 
-/// Parts beyond the first few and levels beyond the first are of one kind.
-fn find(name: &str, message: &Message, part: &Part, path: &mut Vec<u32>, depth: usize) {
+/// Asks for this part and those in it; of many parts side by side only for the first.
+fn find(name: &str, message: &Message, part: &Part, path: &mut Vec<u32>) {
     if let Kind::Multipart(parts) = &part.kind {
         for (at, child) in parts.iter().enumerate().take(50) {
             path.push(at as u32 + 1);
-            find(name, message, child, path, depth + 1);
+            find(name, message, child, path);
             path.pop();
         }
         return;
@@ -150,7 +154,7 @@ fn find(name: &str, message: &Message, part: &Part, path: &mut Vec<u32>, depth: 
         if single {
             path.push(1);
         }
-        find(name, message, &inner.root, path, depth + 1);
+        find(name, message, &inner.root, path);
         if single {
             path.pop();
         }
