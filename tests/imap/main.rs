@@ -6,6 +6,7 @@ mod support;
 mod append;
 mod auth;
 mod copy;
+mod corpus;
 mod fetch;
 mod fetch_section;
 mod general;
