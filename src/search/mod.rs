@@ -82,3 +82,194 @@ pub fn search(
     found.uids = uids;
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits;
+    use crate::storage::{Changes, Copied, Result, StoredMessage};
+    use crate::types::flag::FlagChange;
+    use crate::types::{Date, DateTime, Flags, Keyword, MailboxName, SystemFlag, UidValidity};
+    use std::io;
+    use std::os::fd::BorrowedFd;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Messages of which the n-th has UID n; counts what is read of them.
+    struct Fake {
+        uids: UidSet,
+        recent: UidSet,
+        messages: Vec<Vec<u8>>,
+        octets_read: Arc<AtomicU64>,
+        opened: u32,
+        /// Reading this message fails.
+        unreadable: Option<Uid>,
+    }
+
+    struct Content(Vec<u8>, Arc<AtomicU64>);
+
+    impl StoredMessage for Content {
+        fn stored_size(&self) -> u64 {
+            self.0.len() as u64
+        }
+
+        fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+            let rest = self.0.get(offset as usize..).unwrap_or_default();
+            let count = rest.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&rest[..count]);
+            self.1.fetch_add(count as u64, Ordering::Relaxed);
+            Ok(count)
+        }
+    }
+
+    impl Mailbox for Fake {
+        fn uid_validity(&self) -> UidValidity {
+            unreachable!()
+        }
+        fn uid_next(&self) -> Uid {
+            unreachable!()
+        }
+        fn uids(&self) -> &UidSet {
+            &self.uids
+        }
+        fn recent(&self) -> &UidSet {
+            &self.recent
+        }
+        fn sync(&mut self) -> Result<Changes> {
+            unreachable!()
+        }
+        fn watch(&mut self) -> Option<BorrowedFd<'_>> {
+            unreachable!()
+        }
+        fn flags(&self, uid: Uid) -> Option<Flags> {
+            let mut flags = Flags::new();
+            if uid.get().is_multiple_of(2) {
+                flags.insert(SystemFlag::Seen);
+            }
+            Some(flags)
+        }
+        fn keywords(&self) -> Vec<Keyword> {
+            unreachable!()
+        }
+        fn can_create_keywords(&self) -> bool {
+            unreachable!()
+        }
+        fn internal_date(&mut self, uid: Uid) -> Result<DateTime> {
+            Ok(DateTime::utc(i64::from(uid.get()) * 86_400))
+        }
+        fn size(&mut self, uid: Uid) -> Result<u64> {
+            Ok(self.messages[uid.get() as usize - 1].len() as u64)
+        }
+        fn read(&mut self, uid: Uid) -> Result<Box<dyn StoredMessage>> {
+            self.opened += 1;
+            if self.unreadable == Some(uid) {
+                return Err(StoreError::NoPermission);
+            }
+            Ok(Box::new(Content(self.messages[uid.get() as usize - 1].clone(), self.octets_read.clone())))
+        }
+        fn store(&mut self, _: &UidSet, _: FlagChange, _: &Flags) -> Result<Vec<(Uid, Flags)>> {
+            unreachable!()
+        }
+        fn expunge(&mut self, _: &UidSet) -> Result<UidSet> {
+            unreachable!()
+        }
+        fn copy(&mut self, _: &UidSet, _: &MailboxName) -> Result<Copied> {
+            unreachable!()
+        }
+        fn move_to(&mut self, _: &UidSet, _: &MailboxName) -> Result<Copied> {
+            unreachable!()
+        }
+    }
+
+    fn fake(messages: &[&[u8]]) -> Fake {
+        let last = Uid::new(messages.len() as u32).unwrap();
+        Fake {
+            uids: UidSet::range(Uid::MIN, last),
+            recent: UidSet::new(),
+            messages: messages.iter().map(|m| m.to_vec()).collect(),
+            octets_read: Arc::default(),
+            opened: 0,
+            unreadable: None,
+        }
+    }
+
+    fn run(query: &Query, mailbox: &mut Fake, extent: Extent) -> Vec<u32> {
+        let messages: Vec<Uid> = mailbox.uids.iter().collect();
+        let view = View { messages: &messages, saved: &UidSet::new() };
+        let found = search(query, mailbox, &view, 0, extent, &mut || false).unwrap();
+        found.uids.iter().map(Uid::get).collect()
+    }
+
+    fn seen() -> Query {
+        Query::Flag(SystemFlag::Seen)
+    }
+
+    fn text(text: &str) -> Query {
+        Query::Text(text.into())
+    }
+
+    const MESSAGE: &[u8] = b"Subject: a\n\nbody\n";
+
+    #[test]
+    fn a_message_is_opened_only_if_nothing_cheaper_decides() {
+        let mut mailbox = fake(&[MESSAGE; 4]);
+        let since = Query::Since(Date::from_days(3));
+        let cheap = Query::And(vec![text("body"), seen(), since.clone()]);
+        assert_eq!(run(&cheap, &mut mailbox, Extent::All), [4]);
+        assert_eq!(mailbox.opened, 1);
+        let either = Query::Or(Box::new(text("absent")), Box::new(Query::Or(Box::new(seen()), Box::new(since))));
+        assert_eq!(run(&either, &mut mailbox, Extent::All), [2, 3, 4]);
+        assert_eq!(mailbox.opened, 2);
+        let neither = Query::Not(Box::new(Query::And(vec![text("absent"), seen()])));
+        assert_eq!(run(&neither, &mut mailbox, Extent::All), [1, 2, 3, 4]);
+        assert_eq!(mailbox.opened, 4);
+    }
+
+    #[test]
+    fn a_key_of_the_header_does_not_read_the_body() {
+        let large = [MESSAGE, &b"line\n".repeat(400_000)].concat();
+        let mut mailbox = fake(&[&large]);
+        assert_eq!(run(&Query::Subject("A".into()), &mut mailbox, Extent::All), [1]);
+        assert!(mailbox.octets_read.load(Ordering::Relaxed) <= limits::SEARCH_WINDOW as u64);
+        assert_eq!(run(&text("subject: a"), &mut mailbox, Extent::All), [1]);
+        assert!(mailbox.octets_read.load(Ordering::Relaxed) <= 2 * limits::SEARCH_WINDOW as u64);
+    }
+
+    #[test]
+    fn the_first_and_the_last_are_found_without_those_between() {
+        let mut mailbox = fake(&[MESSAGE; 10]);
+        let query = Query::And(vec![seen(), text("body")]);
+        assert_eq!(run(&query, &mut mailbox, Extent::First), [2]);
+        assert_eq!(run(&query, &mut mailbox, Extent::Last), [10]);
+        assert_eq!(run(&query, &mut mailbox, Extent::Ends), [2, 10]);
+        assert_eq!(mailbox.opened, 4);
+        assert_eq!(run(&Query::Uid(crate::types::SequenceSet::Saved), &mut mailbox, Extent::Ends), []);
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_read_does_not_hide_the_others() {
+        let mut mailbox = fake(&[MESSAGE; 3]);
+        mailbox.unreadable = Uid::new(2);
+        let messages: Vec<Uid> = mailbox.uids.iter().collect();
+        let view = View { messages: &messages, saved: &UidSet::new() };
+        let found = search(&text("body"), &mut mailbox, &view, 0, Extent::All, &mut || false).unwrap();
+        assert_eq!(found.uids.to_string(), "1,3");
+        assert!(matches!(found.failure, Some(StoreError::NoPermission)));
+    }
+
+    #[test]
+    fn a_cancelled_search_stops_within_a_message() {
+        let large = [MESSAGE, &b"line\n".repeat(400_000)].concat();
+        let mut mailbox = fake(&[&large, &large]);
+        let messages: Vec<Uid> = mailbox.uids.iter().collect();
+        let view = View { messages: &messages, saved: &UidSet::new() };
+        let mut asked = 0;
+        let stopped = search(&text("absent"), &mut mailbox, &view, 0, Extent::All, &mut || {
+            asked += 1;
+            asked > 5
+        });
+        assert!(matches!(stopped, Err(Stopped::Cancelled)));
+        assert!(mailbox.octets_read.load(Ordering::Relaxed) < large.len() as u64 / 2);
+        assert_eq!(mailbox.opened, 1);
+    }
+}
