@@ -1,1 +1,10 @@
-//! The daemon suite.
+//! The daemon suite: the real binary in each mode, its processes and its signals.
+
+#[path = "../support/daemon.rs"]
+mod support;
+
+mod errors;
+mod load;
+mod log;
+mod modes;
+mod tls;
