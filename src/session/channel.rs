@@ -1,13 +1,48 @@
 //! Octets to and from the client, buffered: `input` and `output` are its two halves.
 
+use crate::limits;
 use crate::protocol::frame::{FrameLimits, Framer};
 use crate::transport::Stream;
 use crate::transport::wait::Stop;
+use std::time::Duration;
+
+/// How long is waited for what: what [`limits`] says, and less in tests.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// From the greeting to login.
+    pub before_login: Duration,
+    pub handshake: Duration,
+    /// For a client that takes nothing, before login.
+    pub stalled_before_login: Duration,
+    /// The same after login; also for one that stops in the middle of a message.
+    pub stalled: Duration,
+    /// For the next command.
+    pub idle: Duration,
+    /// Between two lines to a client in IDLE.
+    pub keepalive: Duration,
+    /// Between two looks at a mailbox that cannot be watched.
+    pub poll: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            before_login: limits::TIME_BEFORE_LOGIN,
+            handshake: limits::TIME_OF_HANDSHAKE,
+            stalled_before_login: limits::TIME_STALLED_BEFORE_LOGIN,
+            stalled: limits::TIME_STALLED,
+            idle: limits::TIME_IDLE,
+            keepalive: limits::TIME_KEEPALIVE,
+            poll: limits::TIME_POLL,
+        }
+    }
+}
 
 /// The stream with what was read ahead and what waits to be sent.
 pub struct Channel {
     pub(super) stream: Stream,
     pub(super) stop: Stop,
+    pub(super) patience: Patience,
     /// Collects the command that is on its way in.
     pub(super) framer: Framer,
     /// What was read.
@@ -23,7 +58,12 @@ impl Channel {
     /// With the limits that hold before login.
     pub fn new(stream: Stream, stop: Stop) -> Self {
         let framer = Framer::new(super::input::LIMITS_BEFORE_LOGIN);
-        Self { stream, stop, framer, inbox: Vec::new(), used: 0, out: Vec::new() }
+        Self { stream, stop, patience: Patience::default(), framer, inbox: Vec::new(), used: 0, out: Vec::new() }
+    }
+
+    /// Waits so long from now on.
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// Commands have these limits from now on; one that was begun is forgotten.

@@ -105,7 +105,7 @@ impl Channel {
     /// [`Channel::use_octets`] when they have been used.
     pub(super) fn octets(&mut self, most: u64) -> Result<&[u8], Silence> {
         if self.used >= self.inbox.len() {
-            self.fill(Instant::now() + limits::TIME_STALLED, READ_LITERAL)?;
+            self.fill(Instant::now() + self.patience.stalled, READ_LITERAL)?;
         }
         let ready = &self.inbox[self.used..];
         let most = usize::try_from(most).unwrap_or(usize::MAX);

@@ -45,9 +45,9 @@ pub enum LoginOutcome {
 
 /// Holds the dialogue.
 pub fn login(channel: Channel, policy: &LoginPolicy<'_>, authenticator: &mut dyn Authenticator) -> LoginOutcome {
-    let deadline = Instant::now() + limits::TIME_BEFORE_LOGIN;
+    let deadline = Instant::now() + channel.patience.before_login;
     let mut dialogue = Dialogue { channel, policy, authenticator, deadline, failures: 0, wrong: 0, first: true };
-    dialogue.channel.stream.set_stall(limits::TIME_STALLED_BEFORE_LOGIN);
+    dialogue.set_stall();
     let code = Code::Capability(capabilities::before_login(dialogue.offer()));
     response::status(&mut dialogue.channel.out, None, Condition::Ok, Some(&code), "IMAP server ready");
     loop {
@@ -60,7 +60,7 @@ pub fn login(channel: Channel, policy: &LoginPolicy<'_>, authenticator: &mut dyn
                 let Dialogue { channel, failures, wrong, .. } = dialogue;
                 let Some(channel) = start_tls(channel, policy, deadline) else { return LoginOutcome::Ended };
                 dialogue = Dialogue { channel, policy, authenticator, deadline, failures, wrong, first: true };
-                dialogue.channel.stream.set_stall(limits::TIME_STALLED_BEFORE_LOGIN);
+                dialogue.set_stall();
             }
             Err(End::Over(reason)) => {
                 dialogue.channel.close();
@@ -80,10 +80,10 @@ pub fn login(channel: Channel, policy: &LoginPolicy<'_>, authenticator: &mut dyn
 /// The handshake. What the client sent behind STARTTLS in the clear is thrown away: anyone on the way could have put it there
 /// (CVE-2011-0411 and its kin).
 fn start_tls(channel: Channel, policy: &LoginPolicy<'_>, deadline: Instant) -> Option<Channel> {
-    let Channel { stream, stop, .. } = channel;
-    let deadline = deadline.min(Instant::now() + limits::TIME_OF_HANDSHAKE);
+    let Channel { stream, stop, patience, .. } = channel;
+    let deadline = deadline.min(Instant::now() + patience.handshake);
     match stream.start_tls(policy.tls?, deadline) {
-        Ok(stream) => Some(Channel::new(stream, stop)),
+        Ok(stream) => Some(Channel::new(stream, stop).with_patience(patience)),
         Err(error) => {
             let host = Host(&policy.peer);
             log!(Level::Info, "No login host=[{host}] service={} reason=TLS handshake: {error}", policy.service);
@@ -124,6 +124,10 @@ struct Dialogue<'p, 'a> {
 }
 
 impl Dialogue<'_, '_> {
+    fn set_stall(&mut self) {
+        self.channel.stream.set_stall(self.channel.patience.stalled_before_login);
+    }
+
     fn offer(&self) -> BeforeLogin {
         let encrypted = self.channel.stream.is_tls();
         BeforeLogin {

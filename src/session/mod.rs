@@ -149,7 +149,7 @@ impl Session {
 
     /// Serves the client until it or the server ends it. Begins and ends with a line in the log.
     pub fn run(mut self) {
-        self.channel.stream.set_stall(limits::TIME_STALLED);
+        self.channel.stream.set_stall(self.channel.patience.stalled);
         self.channel.set_limits(input::LIMITS);
         self.greet();
         let end = loop {
@@ -200,7 +200,7 @@ impl Session {
 
     /// One command, or one literal of it.
     fn turn(&mut self) -> Result<(), End> {
-        match self.channel.hear(Instant::now() + limits::TIME_IDLE)? {
+        match self.channel.hear(Instant::now() + self.channel.patience.idle)? {
             Heard::Command(framed) if framed.iter().all(|&b| b == b' ') => Ok(()),
             Heard::Command(framed) => {
                 let framed = Secret::new(framed);

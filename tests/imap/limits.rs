@@ -1,6 +1,8 @@
 //! What a hostile client gets.
 
 use crate::talk::{Client, World, each_store, has, message, on_memory};
+use imapd::testing::session::channel::Patience;
+use std::time::Duration;
 
 fn stranger(world: &World) -> Client {
     let mut client = world.stranger(true);
@@ -404,5 +406,96 @@ fn what_search_saved_follows_the_expunges() {
         assert_eq!(client.ok("STORE $ FLAGS (\\Seen)"), ["* 1 FETCH (FLAGS (\\Seen))"]);
         client.ok("SELECT INBOX");
         assert_eq!(client.ok("STORE $ FLAGS (\\Seen)"), [""; 0]);
+    });
+}
+
+/// So long that what a test does at once is done, so short that one can wait for it.
+const SHORT: Duration = Duration::from_millis(300);
+
+#[test]
+fn a_client_that_does_not_log_in_in_time_is_sent_away_however_much_it_says() {
+    on_memory(|world| {
+        world.be_patient(Patience { before_login: SHORT, ..Patience::default() });
+        let mut silent = stranger(world);
+        ends_with_bye(&mut silent);
+        let mut slow = stranger(world);
+        slow.send(b"a LOG");
+        ends_with_bye(&mut slow);
+        let mut busy = stranger(world);
+        let line = loop {
+            busy.send(b"a NOOP\r\n");
+            let line = busy.line();
+            if !line.starts_with("a OK ") {
+                break line;
+            }
+        };
+        assert!(line.starts_with("* BYE "), "{line}");
+    });
+}
+
+#[test]
+fn a_handshake_that_is_not_made_in_time_ends_the_connection() {
+    on_memory(|world| {
+        world.be_patient(Patience { handshake: SHORT, ..Patience::default() });
+        let mut client = world.stranger_with_tls();
+        client.line();
+        client.ok("STARTTLS");
+        client.ended();
+    });
+}
+
+#[test]
+fn a_client_that_is_silent_for_too_long_is_logged_out() {
+    each_store(|world| {
+        world.be_patient(Patience { idle: SHORT, ..Patience::default() });
+        let mut client = world.client();
+        client.ok("SELECT INBOX");
+        ends_with_bye(&mut client);
+        let mut client = world.client();
+        client.ok("SELECT INBOX");
+        client.send(b"a IDLE\r\n");
+        ends_with_bye(&mut client);
+    });
+}
+
+#[test]
+fn a_client_in_idle_is_sent_a_line_from_time_to_time() {
+    on_memory(|world| {
+        world.be_patient(Patience { keepalive: SHORT, ..Patience::default() });
+        let mut client = world.client();
+        client.send(b"a IDLE\r\n");
+        assert_eq!(client.line(), "+ idling");
+        assert_eq!(client.line(), "* OK Still here");
+        assert_eq!(client.line(), "* OK Still here");
+        client.send(b"DONE\r\n");
+        client.answer("a");
+    });
+}
+
+#[test]
+fn a_message_that_stops_in_the_middle_is_given_up() {
+    each_store(|world| {
+        world.be_patient(Patience { stalled: SHORT, ..Patience::default() });
+        let mut client = world.client();
+        client.send(b"a APPEND INBOX {52428800}\r\n");
+        assert!(client.line().starts_with("+ "));
+        client.send(b"Subject: half");
+        ends_with_bye(&mut client);
+        assert!(has(&world.client().ok("EXAMINE INBOX"), "* 0 EXISTS"));
+        assert_eq!(world.unfinished(), 0);
+    });
+}
+
+#[test]
+fn a_client_that_never_reads_is_given_up() {
+    each_store(|world| {
+        world.be_patient(Patience { stalled: SHORT, ..Patience::default() });
+        let mut client = world.client();
+        client.append("INBOX", "()", &"0123456789abcdef\r\n".repeat(100_000));
+        client.ok("SELECT INBOX");
+        client.send("f FETCH 1 BODY.PEEK[]\r\n".repeat(10).as_bytes());
+        // The session is over before anything is read: its mailbox is closed, and its thread can be waited for.
+        world.wait_for_sessions();
+        client.ended();
     });
 }

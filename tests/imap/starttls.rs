@@ -86,3 +86,21 @@ fn three_failed_logins_within_tls_end_the_connection() {
         client.at_end();
     });
 }
+
+#[test]
+fn a_tls_stream_cut_off_in_a_message_leaves_nothing() {
+    each_store(|world| {
+        let mut client = stranger(world);
+        client.ok("STARTTLS");
+        let mut client = client.start_tls();
+        client.ok("LOGIN alice secret");
+        client.send(b"a APPEND INBOX {100000}\r\n");
+        assert!(client.line().starts_with("+ "));
+        client.send(b"Subject: half\r\n");
+        client.hang_up();
+        drop(client);
+        world.wait_for_sessions();
+        assert_eq!(world.client().ok("STATUS INBOX (MESSAGES)"), ["* STATUS INBOX (MESSAGES 0)"]);
+        assert_eq!(world.unfinished(), 0);
+    });
+}

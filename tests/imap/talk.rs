@@ -2,7 +2,7 @@
 //! here it is the very words that count, and what a client sends that is no IMAP.
 
 use imapd::testing::auth::{Account, Authenticator, Credentials, Peer, Refusal};
-use imapd::testing::session::channel::Channel;
+use imapd::testing::session::channel::{Channel, Patience};
 use imapd::testing::session::login::{LoginOutcome, LoginPolicy, login};
 use imapd::testing::session::{Greeting, Session, SessionOptions};
 use imapd::testing::storage::MailStore;
@@ -14,6 +14,7 @@ use imapd::testing::transport::wait::Stop;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use std::cell::Cell;
 use std::fs::Permissions;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
@@ -37,6 +38,8 @@ pub struct World {
     stopper: UnixStream,
     stop: Stop,
     sessions: Mutex<Vec<JoinHandle<()>>>,
+    /// That of the sessions which begin from now on.
+    patience: Cell<Patience>,
 }
 
 /// Runs a test on each kind of store.
@@ -56,7 +59,7 @@ impl World {
     fn new(mail: Mail) -> Self {
         let (stopper, stop) = UnixStream::pair().unwrap();
         let stop = Stop(Some(Arc::new(OwnedFd::from(stop))));
-        Self { mail, stopper, stop, sessions: Mutex::default() }
+        Self { mail, stopper, stop, sessions: Mutex::default(), patience: Cell::default() }
     }
 
     fn store(&self) -> Box<dyn MailStore> {
@@ -75,6 +78,11 @@ impl World {
             Mail::Memory(_) => 0,
             Mail::Maildir(directory) => std::fs::read_dir(directory.path().join("Maildir/tmp")).unwrap().count(),
         }
+    }
+
+    /// The sessions that begin from now on wait so long.
+    pub fn be_patient(&self, patience: Patience) {
+        self.patience.set(patience);
     }
 
     /// Asks all sessions to end.
@@ -121,11 +129,21 @@ impl World {
         client
     }
 
+    /// Until all sessions have ended by themselves.
+    pub fn wait_for_sessions(&self) {
+        for session in self.sessions.lock().unwrap().drain(..) {
+            session.join().expect("a session panicked");
+        }
+    }
+
     fn pair(&self) -> (Client, Channel) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_read_timeout(Some(PATIENCE)).unwrap();
         let stream = Stream::socket(OwnedFd::from(theirs)).unwrap();
-        (Client { wire: Wire::Plain(ours), read: Vec::new(), tags: 0 }, Channel::new(stream, self.stop.clone()))
+        (
+            Client { wire: Wire::Plain(ours), read: Vec::new(), tags: 0 },
+            Channel::new(stream, self.stop.clone()).with_patience(self.patience.get()),
+        )
     }
 
     fn run(&self, session: impl FnOnce() + Send + 'static) {

@@ -151,7 +151,7 @@ enum Rest {
 /// The rest of the line behind a literal.
 fn rest(channel: &mut Channel) -> Result<Rest, Refusal> {
     channel.set_limits(LIMITS);
-    match channel.hear(Instant::now() + limits::TIME_STALLED)? {
+    match channel.hear(Instant::now() + channel.patience.stalled)? {
         Heard::Command(line) => Ok(Rest::Line(line)),
         Heard::Literal(literal) | Heard::TooLong(TooLong::Literal(literal)) => {
             let head = channel.framer.so_far().to_vec();

@@ -1,6 +1,5 @@
 //! IDLE.
 
-use crate::limits;
 use crate::protocol::command::idle::is_done;
 use crate::protocol::frame::TooLong;
 use crate::protocol::response::{self, Condition};
@@ -16,8 +15,9 @@ use std::time::Instant;
 /// same packet: they stay in the channel.
 pub fn idle(context: &mut Context<'_>, selected: &mut Option<Selected>) -> Result<Done, Refusal> {
     response::continuation(&mut context.channel.out, "idling");
-    let end = Instant::now() + limits::TIME_IDLE;
-    let mut keepalive = Instant::now() + limits::TIME_KEEPALIVE;
+    let patience = context.channel.patience;
+    let end = Instant::now() + patience.idle;
+    let mut keepalive = Instant::now() + patience.keepalive;
     loop {
         if let Some(selected) = selected {
             updates::tell(context.channel, selected, *context.enabled, News::All)?;
@@ -26,7 +26,7 @@ pub fn idle(context: &mut Context<'_>, selected: &mut Option<Selected>) -> Resul
             response::status(&mut context.channel.out, None, Condition::Ok, None, "Still here");
         }
         if !context.channel.out.is_empty() {
-            keepalive = Instant::now() + limits::TIME_KEEPALIVE;
+            keepalive = Instant::now() + patience.keepalive;
         }
         context.channel.flush()?;
         if let Some(heard) = context.channel.hear_buffered() {
@@ -46,7 +46,7 @@ pub fn idle(context: &mut Context<'_>, selected: &mut Option<Selected>) -> Resul
 fn pause(context: &mut Context<'_>, selected: &mut Option<Selected>, until: Instant) -> Result<Woken, Refusal> {
     let channel = &mut *context.channel;
     let (watch, until) = match selected.as_mut().map(|selected| selected.mailbox.watch()) {
-        Some(None) => (None, until.min(Instant::now() + limits::TIME_POLL)),
+        Some(None) => (None, until.min(Instant::now() + channel.patience.poll)),
         Some(watch) => (watch, until),
         None => (None, until),
     };
