@@ -1,10 +1,10 @@
 //! When two texts are the same to SEARCH.
 //!
-//! In the manner of i;unicode-casemap (RFC 5051): compatibility decomposition, then case folding by way of capitals, so that final sigma, long s and
+//! In the manner of the collation i;unicode-casemap: compatibility decomposition, then case folding by way of capitals, so that final sigma, long s and
 //! full-width letters are what they look like and `ß` is `ss`. Marks are kept: since a letter comes before its marks, `e` is found in `é`, and
 //! `é` is not found in `e`.
 
-use unicode_normalization::UnicodeNormalization;
+use crate::types::unicode;
 
 /// Appends the folded form of a text.
 pub fn fold(text: &str, out: &mut Vec<u8>) {
@@ -16,7 +16,7 @@ pub fn fold(text: &str, out: &mut Vec<u8>) {
         out[start..].make_ascii_lowercase();
         rest = &rest[plain..];
         let foreign = rest.bytes().position(|b| b.is_ascii()).unwrap_or(rest.len());
-        for c in rest[..foreign].nfkd().flat_map(char::to_uppercase).flat_map(char::to_lowercase) {
+        for c in unicode::decomposed(&rest[..foreign]).flat_map(char::to_uppercase).flat_map(char::to_lowercase) {
             out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         }
         rest = &rest[foreign..];

@@ -8,6 +8,7 @@ pub mod query;
 pub mod secret;
 pub mod sequence_set;
 pub mod uid_set;
+pub mod unicode;
 
 pub use date::{Date, DateTime};
 pub use flag::{Flags, Keyword, SystemFlag};
