@@ -54,6 +54,7 @@ pub fn fetch(context: &mut Context<'_>, selected: &mut Selected, fetch: &Fetch) 
             context.channel.flush_if_full()?;
         }
     }
+    selected.last_read.rest();
     failure.map_or_else(|| Ok(Done::plain()), Err)
 }
 

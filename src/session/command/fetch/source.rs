@@ -75,6 +75,9 @@ impl Place {
     }
 }
 
+/// From this size on (stored octets) a message is worth remembering.
+const LARGE: u64 = 256 * 1024;
+
 /// What is remembered of the message that was read last, so that a client which fetches a large message piece by piece does not cost a scan
 /// of the whole for each piece.
 #[derive(Default)]
@@ -143,6 +146,13 @@ impl LastRead {
             self.length = Some(length);
         }
         Ok(())
+    }
+
+    /// A command ends. Of a message that is soon read again nothing is kept, so that a session that idles is small.
+    pub(super) fn rest(&mut self) {
+        if self.message.is_none_or(|(_, size)| size < LARGE) {
+            *self = Self::default();
+        }
     }
 
     fn each_block(&self, source: &mut Reader, mut take: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
