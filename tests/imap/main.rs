@@ -7,6 +7,7 @@ mod append;
 mod auth;
 mod copy;
 mod corpus;
+mod demo;
 mod fetch;
 mod fetch_section;
 mod general;

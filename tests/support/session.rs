@@ -41,6 +41,11 @@ impl Server {
         Self { mail: Mail::Maildir(TempDir::new().unwrap()), tls: None }
     }
 
+    /// The mail that `--demo` shows.
+    pub fn demo() -> Self {
+        Self { mail: Mail::Memory(MemoryServer::demo()), tls: None }
+    }
+
     /// With a certificate, so that STARTTLS is offered, and passwords in the clear are not taken.
     pub fn with_tls(self, tls: TlsConfig) -> Self {
         Self { tls: Some(tls), ..self }
