@@ -2,6 +2,9 @@
 
 pub mod clock;
 pub mod credentials;
+pub mod file;
+pub mod inotify;
+pub mod lock;
 pub mod poll;
 pub mod process;
 pub mod signal;
