@@ -123,3 +123,12 @@ pub const CONNECTIONS_PER_ADDRESS: usize = 200;
 pub const CONNECTIONS_PER_ADDRESS_BEFORE_LOGIN: usize = 20;
 /// Sessions of one user from one address.
 pub const SESSIONS_PER_USER_AND_ADDRESS: usize = 50;
+
+/// How long a command waits for another program's lock on a mailbox before it answers `NO [INUSE]`.
+pub const TIME_LOCK: Duration = Duration::from_secs(30);
+/// How long a look for news waits for it, before the mailbox is shown as last seen.
+pub const TIME_LOCK_FOR_NEWS: Duration = Duration::from_secs(5);
+/// A UID list in octets; far above what Maildirs hold, it only keeps a planted file from filling the memory.
+pub const UID_LIST: u64 = 1 << 30;
+/// Another small state file of a Maildir in octets.
+pub const STATE_FILE: u64 = 16 * 1024 * 1024;

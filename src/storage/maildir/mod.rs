@@ -1,7 +1,42 @@
-//! MailStore over Maildir++: which directory is which mailbox.
+//! MailStore over Maildir++, in the files that Dovecot uses: the verbs, each a few lines over the parts.
+//!
+//! The mail itself and its UIDs are what lies on disk, for every program to see; what is kept in memory can be read again at any time.
+//! Other programs deliver, rename and remove files whenever they like, without any lock.
 
-use super::{MailStore, Result};
-use std::path::PathBuf;
+mod attributes;
+mod deliver;
+mod expunge;
+pub mod file_name;
+mod flags;
+mod folder;
+pub mod folder_name;
+mod folders;
+pub mod interop;
+mod keywords;
+mod lock;
+mod mailbox;
+mod message;
+mod root;
+mod scan;
+mod sizes;
+mod state_file;
+mod status;
+mod subscriptions;
+mod sync;
+mod transfer;
+mod uid_list;
+mod watch;
+
+use self::folder::{Folder, is_absent};
+use self::mailbox::MaildirMailbox;
+use self::root::Root;
+use super::{
+    Access, Append, Listed, MailStore, Mailbox, MailboxStatus, Result, StatusWanted, StoreError, special_use,
+};
+use crate::sys::file::{Dir, Kind};
+use crate::types::{MailboxName, SpecialUse};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How to open a Maildir.
 #[derive(Clone, Debug)]
@@ -13,6 +48,108 @@ pub struct MaildirOptions {
 }
 
 /// Opens a user's Maildir, as that user. Nothing is read above `root`.
-pub fn open(_options: MaildirOptions) -> Result<Box<dyn MailStore>> {
-    todo!()
+pub fn open(options: MaildirOptions) -> Result<Box<dyn MailStore>> {
+    if options.create {
+        make_root(&options.root)?;
+    }
+    let root = Root::open(&options.root)?;
+    let has_parts = || [b"cur", b"new"].iter().any(|part| folder::is_dir(&root.dir, *part).unwrap_or(false));
+    if !options.create && !has_parts() {
+        // A directory that is no Maildir, such as the mount point of a disk that is not there, is not made one.
+        return Err(StoreError::NoSuchMailbox);
+    }
+    Folder::open(&options.root)?;
+    Ok(Box::new(MaildirStore { root: Arc::new(root) }))
+}
+
+fn make_root(path: &Path) -> Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let parent = match Dir::open(parent) {
+        Ok(parent) => parent,
+        Err(error) if is_absent(&error) => return Err(StoreError::NoSuchMailbox),
+        Err(error) => return Err(error.into()),
+    };
+    match parent.make_dir(std::os::unix::ffi::OsStrExt::as_bytes(name), 0o700) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error.into()),
+        Err(_) => Ok(()),
+        Ok(()) => Ok(parent.sync()?),
+    }
+}
+
+struct MaildirStore {
+    root: Arc<Root>,
+}
+
+impl MaildirStore {
+    fn mailbox(&self, name: &MailboxName, access: Access) -> Result<MaildirMailbox> {
+        MaildirMailbox::open(&self.root, self.root.folder(name)?, access)
+    }
+
+    /// Whether there is mail in `new`, by its first entry.
+    fn is_marked(&self, entry: &[u8]) -> Option<bool> {
+        let dir = self.root.dir.open_dir(if entry.is_empty() { b"." } else { entry }).ok()?.open_dir(b"new").ok()?;
+        let mut marked = false;
+        dir.each(|name, kind| marked |= file_name::is_message(name) && kind != Kind::Directory).ok()?;
+        Some(marked)
+    }
+}
+
+impl MailStore for MaildirStore {
+    fn list(&mut self) -> Result<Vec<Listed>> {
+        /// With more mailboxes, looking into each costs too much.
+        const LOOKED_INTO: usize = 200;
+        let mut entries = self.root.entries()?;
+        entries.insert(MailboxName::inbox(), Vec::new());
+        let uses = attributes::read(&self.root)?;
+        let look = entries.len() <= LOOKED_INTO;
+        let mut listing: Vec<Listed> = (entries.into_iter())
+            .map(|(name, entry)| Listed {
+                special_use: uses.get(&name).copied(),
+                marked: if look { self.is_marked(&entry) } else { None },
+                name,
+            })
+            .collect();
+        special_use::assign(&mut listing);
+        Ok(listing)
+    }
+
+    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<()> {
+        if special_use.is_some_and(|u| !special_use::can_be_given(u)) {
+            return Err(StoreError::Cannot("no mailbox can have this special use"));
+        }
+        folders::create(&self.root, name, special_use)
+    }
+
+    fn delete(&mut self, name: &MailboxName) -> Result<()> {
+        folders::delete(&self.root, name)
+    }
+
+    fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<()> {
+        folders::rename(&self.root, from, to)
+    }
+
+    fn subscriptions(&mut self) -> Result<Vec<MailboxName>> {
+        subscriptions::read(&self.root)
+    }
+
+    fn subscribe(&mut self, name: &MailboxName) -> Result<()> {
+        subscriptions::subscribe(&self.root, name)
+    }
+
+    fn unsubscribe(&mut self, name: &MailboxName) -> Result<()> {
+        subscriptions::unsubscribe(&self.root, name)
+    }
+
+    fn status(&mut self, name: &MailboxName, wanted: StatusWanted) -> Result<MailboxStatus> {
+        self.mailbox(name, Access::ReadOnly)?.status(wanted)
+    }
+
+    fn open(&mut self, name: &MailboxName, access: Access) -> Result<Box<dyn Mailbox>> {
+        Ok(Box::new(self.mailbox(name, access)?))
+    }
+
+    fn append(&mut self, name: &MailboxName) -> Result<Box<dyn Append + '_>> {
+        Ok(Box::new(deliver::Delivery::new(&self.root, name)?))
+    }
 }

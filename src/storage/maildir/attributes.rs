@@ -1,0 +1,60 @@
+//! Special use of mailboxes (RFC 6154) as given by CREATE: `imapd-special-use` in the root.
+//!
+//! ```abnf
+//! file = *( attribute SP mailbox LF )    ; "\Sent Work/Sent", the name in UTF-8
+//! ```
+
+use super::root::Root;
+use super::state_file::replace;
+use crate::limits;
+use crate::storage::Result;
+use crate::types::{MailboxName, SpecialUse};
+use std::collections::BTreeMap;
+
+const FILE: &[u8] = b"imapd-special-use";
+
+/// Which mailbox was made for which use.
+pub type SpecialUses = BTreeMap<MailboxName, SpecialUse>;
+
+pub fn read(root: &Root) -> Result<SpecialUses> {
+    Ok(parse(&root.read_state(FILE)?))
+}
+
+/// Changes the file if `change` changes what it says.
+pub fn update(root: &Root, change: impl FnOnce(&mut SpecialUses)) -> Result<()> {
+    let mode = root.dir.stat_self()?.mode & 0o666 | 0o600;
+    replace(&root.dir, FILE, mode, limits::TIME_LOCK, || {
+        let mut uses = read(root)?;
+        let before = uses.clone();
+        change(&mut uses);
+        Ok(((uses != before).then(|| write(&uses)), ()))
+    })
+}
+
+fn parse(text: &[u8]) -> SpecialUses {
+    let line = |line: &[u8]| {
+        let (attribute, name) = std::str::from_utf8(line).ok()?.split_once(' ')?;
+        Some((MailboxName::parse(name).ok()?, SpecialUse::from_attribute(attribute)?))
+    };
+    text.split(|&b| b == b'\n').filter_map(line).collect()
+}
+
+fn write(uses: &SpecialUses) -> Vec<u8> {
+    uses.iter().flat_map(|(name, special_use)| format!("{} {name}\n", special_use.attribute()).into_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let uses: SpecialUses = [
+            (MailboxName::parse("Gesendete Objekte/ä").unwrap(), SpecialUse::Sent),
+            (MailboxName::parse("x").unwrap(), SpecialUse::Junk),
+        ]
+        .into();
+        assert_eq!(parse(&write(&uses)), uses);
+        assert!(parse(b"nonsense\n\\Sent\n\\What x\n\xff\n").is_empty());
+    }
+}

@@ -1,0 +1,256 @@
+//! Messages on their way in: written to `tmp`, synced, and moved to `new` or `cur` all together under the lock, with their UIDs recorded.
+
+use super::file_name::{self, Letters};
+use super::folder::{Folder, Place};
+use super::interop::dovecot_uidlist::Fields;
+use super::keywords::KeywordTable;
+use super::lock::Lock;
+use super::root::Root;
+use super::scan::{Listing, Said};
+use super::uid_list;
+use crate::log::{Level, log};
+use crate::message::line_ends::{ToStored, ToWire};
+use crate::storage::{Append, Appended, Result, StoreError};
+use crate::sys::file::{Dir, set_modified};
+use crate::types::{DateTime, Flags, MailboxName, Uid, UidValidity};
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+/// A message that lies complete in the target's `tmp`.
+#[derive(Debug)]
+pub struct Staged {
+    /// Its name there, and the unique part of its name to be.
+    pub unique: Vec<u8>,
+    /// Octets as stored and on the wire, where both are known.
+    pub sizes: Option<(u64, u64)>,
+    pub flags: Flags,
+    /// Letters of the source that stand for nothing we know.
+    pub kept: Letters,
+    pub fields: Fields,
+}
+
+/// Messages staged for one folder. Those that are not published are removed on drop.
+#[derive(Debug)]
+pub struct Staging {
+    pub folder: Folder,
+    pub staged: Vec<Staged>,
+}
+
+impl Staging {
+    pub fn new(folder: Folder) -> Self {
+        Self { folder, staged: Vec::new() }
+    }
+
+    /// Makes all staged messages appear, in their order, or none.
+    pub fn publish(&mut self, lock: &mut Lock) -> Result<(UidValidity, Vec<Uid>)> {
+        // Deleted or renamed while we wrote?
+        self.folder.check()?;
+        let targets = targets(&self.folder, lock, &self.staged)?;
+        let folder = &self.folder;
+        let mut published = Vec::new();
+        let mut publish = || -> Result<(UidValidity, Vec<Uid>)> {
+            for (staged, (place, name)) in self.staged.iter().zip(&targets) {
+                lock.touch();
+                folder.tmp.rename_new(&staged.unique, folder.place(*place), name)?;
+                published.push((*place, name));
+            }
+            for place in [Place::New, Place::Cur] {
+                if published.iter().any(|(p, _)| *p == place) {
+                    folder.place(place).sync()?;
+                }
+            }
+            let new: Vec<(&[u8], Fields)> = (self.staged.iter().zip(&targets))
+                .map(|(staged, (_, name))| (file_name::base(name), staged.fields.clone()))
+                .collect();
+            uid_list::append_to(&folder.dir, lock, &new)
+        };
+        let done = publish();
+        match done {
+            Ok(done) => {
+                self.staged.clear();
+                Ok(done)
+            }
+            Err(error) => {
+                for (place, name) in published {
+                    let _ = folder.place(place).unlink(name);
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        for staged in &self.staged {
+            let _ = self.folder.tmp.unlink(&staged.unique);
+        }
+    }
+}
+
+/// Where each message goes, its keywords given letters there: without flags to `new`, whose names carry none.
+pub fn targets(folder: &Folder, lock: &mut Lock, staged: &[Staged]) -> Result<Vec<(Place, Vec<u8>)>> {
+    let mut keywords = KeywordTable::load(&folder.dir)?;
+    let wanted = || staged.iter().flat_map(|s| s.flags.keywords());
+    if keywords.lacks(wanted()) {
+        keywords.provide(folder, lock, wanted(), letters_in_use(folder)?)?;
+    }
+    let target = |staged: &Staged| {
+        let letters = keywords.letters(&staged.flags, staged.kept);
+        let base = match staged.sizes {
+            Some((stored, wire)) => file_name::sized(&staged.unique, stored, wire),
+            None => staged.unique.clone(),
+        };
+        if letters.is_empty() { (Place::New, base) } else { (Place::Cur, file_name::with_letters(&base, letters)) }
+    };
+    Ok(staged.iter().map(target).collect())
+}
+
+fn letters_in_use(folder: &Folder) -> Result<Letters> {
+    let (mut listing, mut used) = (Listing::default(), Letters::default());
+    listing.read(folder, Place::New, &mut Said::default())?;
+    listing.read(folder, Place::Cur, &mut Said::default())?;
+    listing.iter().for_each(|(_, name)| used.add(file_name::letters(name)));
+    Ok(used)
+}
+
+/// A new file in `tmp` under a name that nothing has.
+pub fn create_in_tmp(tmp: &Dir, mode: u32) -> io::Result<(Vec<u8>, File)> {
+    const TRIES: usize = 10;
+    for _ in 0..TRIES {
+        let unique = file_name::unique();
+        match tmp.create_new(&unique, mode) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return Ok((unique, other?)),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// [`Append`] over one folder.
+pub struct Delivery {
+    staging: Staging,
+    current: Option<Writing>,
+}
+
+/// The message that is being written.
+struct Writing {
+    unique: Vec<u8>,
+    file: File,
+    flags: Flags,
+    date: Option<DateTime>,
+    to_stored: ToStored,
+    counter: ToWire,
+    /// Stored octets, not written yet.
+    buffer: Vec<u8>,
+    stored: u64,
+    wire: u64,
+}
+
+/// How many octets are gathered for one write.
+const BUFFER: usize = 128 * 1024;
+
+impl Delivery {
+    pub fn new(root: &Arc<Root>, name: &MailboxName) -> Result<Self> {
+        Ok(Self { staging: Staging::new(root.target(name)?), current: None })
+    }
+
+    /// Completes the message that is being written, if any.
+    fn finish(&mut self) -> Result<()> {
+        let Some(mut writing) = self.current.take() else { return Ok(()) };
+        let done = writing.finish();
+        // From here on the staging removes it, if it comes to that.
+        self.staging.staged.push(Staged {
+            unique: writing.unique,
+            sizes: Some((writing.stored, writing.wire)),
+            flags: writing.flags,
+            kept: Letters::default(),
+            fields: Fields::default(),
+        });
+        Ok(done?)
+    }
+}
+
+impl Writing {
+    fn push(&mut self, wire: &[u8]) -> io::Result<()> {
+        for piece in wire.chunks(BUFFER) {
+            self.to_stored.push(piece, &mut self.buffer);
+            if self.buffer.len() >= BUFFER {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stored += self.buffer.len() as u64;
+        self.wire += self.counter.count(&self.buffer);
+        self.file.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        std::mem::take(&mut self.to_stored).finish(&mut self.buffer);
+        self.flush()?;
+        if let Some(date) = self.date {
+            set_modified(&self.file, date.seconds)?;
+        }
+        self.file.sync_all()
+    }
+}
+
+impl Append for Delivery {
+    fn begin(&mut self, flags: &Flags, date: Option<DateTime>) -> Result<()> {
+        self.finish()?;
+        let (unique, file) = create_in_tmp(&self.staging.folder.tmp, self.staging.folder.file_mode)?;
+        self.current = Some(Writing {
+            unique,
+            file,
+            flags: flags.clone(),
+            date,
+            to_stored: ToStored::new(),
+            counter: ToWire::new(),
+            buffer: Vec::new(),
+            stored: 0,
+            wire: 0,
+        });
+        Ok(())
+    }
+
+    fn write(&mut self, wire: &[u8]) -> Result<()> {
+        match &mut self.current {
+            Some(writing) => Ok(writing.push(wire)?),
+            None => Err(StoreError::Cannot("no message was begun")),
+        }
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<Appended> {
+        self.finish()?;
+        let mut lock = Lock::of_messages(&self.staging.folder.dir)?;
+        let (uid_validity, uids) = self.staging.publish(&mut lock)?;
+        Ok(Appended { uid_validity, uids })
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(writing) = self.current.take()
+            && let Err(error) = self.staging.folder.tmp.unlink(&writing.unique)
+        {
+            log!(Level::Warning, "cannot remove an unfinished message: {error}");
+        }
+    }
+}
+
+/// Checks that UIDs can be recorded in a folder that need not be open.
+pub fn prepare_list(root: &Arc<Root>, folder: Folder) -> Result<Folder> {
+    if uid_list::can_append(&folder.dir)? {
+        return Ok(folder);
+    }
+    // There is none, or it needs care: a look from a session takes it.
+    let path = folder.path.clone();
+    drop(super::mailbox::MaildirMailbox::open(root, folder, crate::storage::Access::ReadOnly)?);
+    Folder::open(&path)
+}

@@ -1,0 +1,56 @@
+//! Remove messages. Their lines in the UID list stay until it is written anew.
+
+use super::lock::Lock;
+use super::mailbox::MaildirMailbox;
+use crate::storage::{Result, StoreError};
+use crate::types::UidSet;
+
+impl MaildirMailbox {
+    pub(super) fn remove(&mut self, uids: &UidSet) -> Result<UidSet> {
+        let indices = self.indices(uids);
+        if indices.is_empty() {
+            return Ok(UidSet::new());
+        }
+        let mut lock = match Lock::of_messages(&self.folder.dir) {
+            Ok(lock) => Some(lock),
+            // On a full disk there must be a way to make room; removing alone is safe without the lock.
+            Err(StoreError::OverQuota) => None,
+            Err(error) => return Err(error),
+        };
+        self.folder.check()?;
+        let before = self.stat_cur()?;
+        let mut removed = UidSet::new();
+        let mut failed = None;
+        for at in indices {
+            if let Some(lock) = &mut lock {
+                lock.touch();
+            }
+            let uid = match self.messages.get(at) {
+                Some(message) => message.uid,
+                None => continue,
+            };
+            match self.with_file(at, |mailbox, message| mailbox.folder.place(message.place).unlink(&message.name)) {
+                Ok(_) => {
+                    // Removed by us, or by somebody else before: it is gone either way.
+                    removed.insert(uid);
+                    if let Some(message) = self.messages.get_mut(at) {
+                        message.gone = true;
+                    }
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        if !removed.is_empty() {
+            self.folder.cur.sync()?;
+            self.adopt_cur(&before);
+        }
+        // What could be removed is removed, and reported as such by the next sync.
+        match failed {
+            Some(error) if removed.is_empty() => Err(error),
+            _ => Ok(removed),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `dovecot-keywords`: which keyword each of the letters `a` to `z` stands for in this folder.
+//!
+//! ```abnf
+//! file = *( index SP keyword LF )    ; index 0 to 25
+//! ```
+
+use crate::types::Keyword;
+
+/// How many keywords have letters.
+pub const LETTERS: usize = 26;
+
+/// The keywords of a folder by letter. A name that is no IMAP keyword keeps its letter but is not shown.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Keywords {
+    names: [Option<Vec<u8>>; LETTERS],
+}
+
+impl Keywords {
+    /// Lines without a blank, with an index out of range or with a name that occurred before are left out, as Dovecot does.
+    pub fn parse(file: &[u8]) -> Self {
+        let mut keywords = Self::default();
+        for line in file.split(|&b| b == b'\n') {
+            let Some(blank) = line.iter().position(|&b| b == b' ') else { continue };
+            let (index, name) = (super::super::file_name::decimal(&line[..blank]), &line[blank + 1..]);
+            let Some(index) = index.and_then(|i| usize::try_from(i).ok()) else { continue };
+            if name.is_empty() || keywords.names.iter().flatten().any(|n| n.eq_ignore_ascii_case(name)) {
+                continue;
+            }
+            if let Some(place) = keywords.names.get_mut(index)
+                && place.is_none()
+            {
+                *place = Some(name.to_vec());
+            }
+        }
+        keywords
+    }
+
+    pub fn write(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (index, name) in self.names.iter().enumerate() {
+            if let Some(name) = name {
+                out.extend_from_slice(format!("{index} ").as_bytes());
+                out.extend_from_slice(name);
+                out.push(b'\n');
+            }
+        }
+        out
+    }
+
+    /// What a letter stands for.
+    pub fn keyword(&self, letter: u8) -> Option<Keyword> {
+        let index = usize::from(letter.checked_sub(b'a')?);
+        let name = self.names.get(index)?.as_deref()?;
+        Keyword::new(std::str::from_utf8(name).ok()?)
+    }
+
+    pub fn letter(&self, keyword: &Keyword) -> Option<u8> {
+        let is = |name: &Option<Vec<u8>>| {
+            name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(keyword.as_str().as_bytes()))
+        };
+        let index = self.names.iter().position(is)?;
+        Some(b'a' + u8::try_from(index).ok()?)
+    }
+
+    /// The letter of a keyword, the lowest free one if it has none yet; `None` if all are taken. A letter in `used` without a name
+    /// is not free: it would give the keyword to messages that do not have it.
+    pub fn add(&mut self, keyword: &Keyword, used: impl Fn(u8) -> bool) -> Option<u8> {
+        if let Some(letter) = self.letter(keyword) {
+            return Some(letter);
+        }
+        let free = (b'a'..=b'z').zip(&mut self.names).find(|(letter, name)| name.is_none() && !used(*letter));
+        free.map(|(letter, name)| {
+            *name = Some(keyword.as_str().as_bytes().to_vec());
+            letter
+        })
+    }
+
+    /// Whether a letter has no keyword yet.
+    pub fn has_room(&self) -> bool {
+        self.names.iter().any(Option::is_none)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (u8, Keyword)> + '_ {
+        (b'a'..=b'z').filter_map(|letter| Some((letter, self.keyword(letter)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keyword(name: &str) -> Keyword {
+        Keyword::new(name).unwrap()
+    }
+
+    #[test]
+    fn gaps_stay_and_the_lowest_free_letter_is_taken() {
+        let mut keywords = Keywords::parse(b"0 $Junk\n2 alpha\nnonsense\n26 out\n3 ALPHA\n-1 x\n 5\n4 odd]name\n");
+        assert_eq!(keywords.keyword(b'a'), Some(keyword("$junk")));
+        assert_eq!(keywords.keyword(b'e'), None);
+        assert_eq!(keywords.add(&keyword("new"), |_| false), Some(b'b'));
+        assert_eq!(keywords.add(&keyword("NEW"), |_| false), Some(b'b'));
+        assert_eq!(keywords.add(&keyword("next"), |letter| letter == b'd'), Some(b'f'));
+        assert_eq!(keywords.write(), b"0 $Junk\n1 new\n2 alpha\n4 odd]name\n5 next\n");
+    }
+
+    #[test]
+    fn the_twenty_seventh_has_no_letter() {
+        let mut keywords = Keywords::default();
+        for n in 0..LETTERS {
+            assert!(keywords.add(&keyword(&format!("k{n}")), |_| false).is_some());
+        }
+        assert_eq!(keywords.add(&keyword("more"), |_| false), None);
+        assert_eq!(keywords.add(&keyword("K25"), |_| false), Some(b'z'));
+    }
+
+    #[test]
+    fn what_is_read_is_written_and_read_the_same() {
+        arbtest::arbtest(|u| {
+            let mut file = Vec::new();
+            for _ in 0..u.int_in_range(0..=40)? {
+                file.extend_from_slice(u.choose(&[&b"1"[..], b" ", b"\n", b"a", b"B", b"25", b"\xff", b"0 x\n"])?);
+            }
+            let read = Keywords::parse(&file);
+            assert_eq!(Keywords::parse(&read.write()), read);
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,133 @@
+//! `dovecot-uidvalidity`: the last UIDVALIDITY handed out in this Maildir, so that a mailbox deleted and made again within a second gets another.
+//!
+//! The value stands in the text file, 8 hexadecimal digits, and in the name of an empty marker file beside it; whoever renames the
+//! marker to the next value owns that value.
+
+use crate::sys::file::Dir;
+use crate::types::UidValidity;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const FILE: &[u8] = b"dovecot-uidvalidity";
+/// How many values are tried upwards before the directory is read.
+const TRIES: usize = 10;
+
+/// The next UIDVALIDITY of a Maildir. What goes wrong on disk never stops a mailbox from being made: then it is the time, ascending in this process.
+pub fn next(root: &Dir) -> UidValidity {
+    advance(root).unwrap_or_else(|_| by_time())
+}
+
+fn by_time() -> UidValidity {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    // Seconds since 1970 fit until 2106; after that any value that is not zero will do.
+    let now = u32::try_from(now & u64::from(u32::MAX)).unwrap_or(1);
+    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last.saturating_add(1))));
+    let value = last.map_or(now, |last| now.max(last.saturating_add(1)));
+    UidValidity::new(value.max(1)).unwrap_or_else(|| by_time())
+}
+
+fn advance(root: &Dir) -> io::Result<UidValidity> {
+    let mut value = match read(root) {
+        Some(value) => value,
+        None => match largest_marker(root)? {
+            Some(value) => value,
+            None => return start(root),
+        },
+    };
+    for _ in 0..TRIES {
+        let next = after(value);
+        match root.rename_new(&marker(value), root, &marker(next.get())) {
+            Ok(()) => return record(root, next),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {
+                value = next.get();
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let Some(value) = largest_marker(root)? else { return start(root) };
+    let next = after(value);
+    root.rename_new(&marker(value), root, &marker(next.get()))?;
+    record(root, next)
+}
+
+/// The first value of a Maildir is the time.
+fn start(root: &Dir) -> io::Result<UidValidity> {
+    let value = by_time();
+    match root.create_new(&marker(value.get()), 0o444) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => record(root, value),
+    }
+}
+
+fn record(root: &Dir, value: UidValidity) -> io::Result<UidValidity> {
+    let mode = root.stat_self()?.mode & 0o666 | 0o600;
+    let file = match root.open_update(FILE) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => root.create_over(FILE, mode)?,
+        other => other?,
+    };
+    file.write_all_at(format!("{:08x}", value.get()).as_bytes(), 0)?;
+    Ok(value)
+}
+
+fn read(root: &Dir) -> Option<u32> {
+    let mut text = Vec::new();
+    root.open_file(FILE).ok()?.take(9).read_to_end(&mut text).ok()?;
+    parse_hex(text.get(..8)?)
+}
+
+fn largest_marker(root: &Dir) -> io::Result<Option<u32>> {
+    let mut largest = None;
+    root.each(|name, _| {
+        let value = name.strip_prefix(FILE).and_then(|n| n.strip_prefix(b".")).and_then(parse_hex);
+        largest = largest.max(value);
+    })?;
+    Ok(largest)
+}
+
+fn parse_hex(digits: &[u8]) -> Option<u32> {
+    let plain = digits.len() == 8 && digits.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
+    plain.then(|| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())?
+}
+
+fn after(value: u32) -> UidValidity {
+    UidValidity::new(value.wrapping_add(1)).or(UidValidity::new(1)).unwrap_or_else(by_time)
+}
+
+fn marker(value: u32) -> Vec<u8> {
+    [FILE, format!(".{value:08x}").as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_value_is_the_one_after_the_last() {
+        let place = tempfile::tempdir().unwrap();
+        let root = Dir::open(place.path()).unwrap();
+        let first = next(&root);
+        assert_eq!(next(&root).get(), first.get() + 1);
+        // The text file is lost or behind: the marker tells.
+        std::fs::remove_file(place.path().join("dovecot-uidvalidity")).unwrap();
+        assert_eq!(next(&root).get(), first.get() + 2);
+        std::fs::write(place.path().join("dovecot-uidvalidity"), format!("{:08x}", first.get() - 100)).unwrap();
+        assert_eq!(next(&root).get(), first.get() + 3);
+        assert_eq!(std::fs::read_to_string(place.path().join("dovecot-uidvalidity")).unwrap(), format!("{:08x}", first.get() + 3));
+        let markers = std::fs::read_dir(place.path()).unwrap().count();
+        assert_eq!(markers, 2);
+    }
+
+    #[test]
+    fn zero_is_skipped_and_a_directory_that_cannot_be_written_is_no_obstacle() {
+        let place = tempfile::tempdir().unwrap();
+        let root = Dir::open(place.path()).unwrap();
+        std::fs::write(place.path().join("dovecot-uidvalidity.ffffffff"), "").unwrap();
+        std::fs::write(place.path().join("dovecot-uidvalidity"), "ffffffff").unwrap();
+        assert_eq!(next(&root).get(), 1);
+        drop(place);
+        assert!(next(&root).get() > 1);
+    }
+}

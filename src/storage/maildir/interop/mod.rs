@@ -1,0 +1,6 @@
+//! Files of other servers that share or shared the Maildir: read as they wrote them, written as they read them.
+
+pub mod dovecot_keywords;
+pub mod dovecot_subscriptions;
+pub mod dovecot_uidlist;
+pub mod dovecot_uidvalidity;

@@ -1,0 +1,157 @@
+//! The root of a user's Maildir, shared by all that is open in it: which directory is which mailbox.
+
+use super::deliver::prepare_list;
+use super::folder::{Folder, is_absent, is_dir};
+use super::folder_name::{Spelling, from_entry, spelling_of, to_entry};
+use crate::log::{Level, Quoted, log};
+use crate::storage::{Result, StoreError};
+use crate::sys::file::{Dir, Kind};
+use crate::types::MailboxName;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub struct Root {
+    pub path: PathBuf,
+    pub dir: Dir,
+}
+
+impl Root {
+    /// Opens a Maildir that is there.
+    pub fn open(path: &Path) -> Result<Self> {
+        match Dir::open(path) {
+            Ok(dir) => Ok(Self { path: path.to_owned(), dir }),
+            Err(error) if is_absent(&error) => Err(StoreError::NoSuchMailbox),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Every mailbox but INBOX, with its directory, in the order of their names. Of two directories that spell one name, the one that is opened
+    /// by that name.
+    pub fn entries(&self) -> Result<BTreeMap<MailboxName, Vec<u8>>> {
+        let mut found: Vec<Vec<u8>> = Vec::new();
+        let mut unsure = Vec::new();
+        self.dir.each(|entry, kind| {
+            if entry.first() == Some(&b'.') {
+                match kind {
+                    Kind::Directory => found.push(entry.to_vec()),
+                    Kind::Link | Kind::Unknown => unsure.push(entry.to_vec()),
+                    Kind::File | Kind::Other => {}
+                }
+            }
+        })?;
+        found.extend(unsure.into_iter().filter(|entry| is_dir(&self.dir, entry).unwrap_or(false)));
+        found.sort_unstable();
+        let mut entries: BTreeMap<MailboxName, Vec<u8>> = BTreeMap::new();
+        for entry in found {
+            let Some(name) = from_entry(&entry) else {
+                if !entry.starts_with(b"..") && !entry.starts_with(b".nfs") {
+                    log!(Level::Debug, "{} is not shown as a mailbox", Quoted(&entry));
+                }
+                continue;
+            };
+            let better = |entry: &[u8]| preferred(&name).iter().position(|p| p == entry).unwrap_or(usize::MAX);
+            match entries.get_mut(&name) {
+                Some(other) => {
+                    log!(Level::Notice, "{} and {} are one mailbox name", Quoted(other), Quoted(&entry));
+                    if better(&entry) < better(other) {
+                        *other = entry;
+                    }
+                }
+                None => drop(entries.insert(name, entry)),
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The directory of a mailbox that exists; empty for INBOX.
+    pub fn entry(&self, name: &MailboxName) -> Result<Vec<u8>> {
+        if name.is_inbox() {
+            return Ok(Vec::new());
+        }
+        for entry in preferred(name) {
+            if is_dir(&self.dir, &entry)? {
+                return Ok(entry);
+            }
+        }
+        // In a spelling that is not ours: not normalised, or raw.
+        self.entries()?.remove(name).ok_or(StoreError::NoSuchMailbox)
+    }
+
+    pub fn exists(&self, name: &MailboxName) -> Result<bool> {
+        match self.entry(name) {
+            Ok(_) => Ok(true),
+            Err(StoreError::NoSuchMailbox) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn folder(&self, name: &MailboxName) -> Result<Folder> {
+        let entry = self.entry(name)?;
+        Folder::open(&self.path_of(&entry))
+    }
+
+    fn path_of(&self, entry: &[u8]) -> PathBuf {
+        if entry.is_empty() { self.path.clone() } else { self.path.join(OsStr::from_bytes(entry)) }
+    }
+
+    /// A folder to which messages will be added.
+    pub fn target(self: &Arc<Self>, name: &MailboxName) -> Result<Folder> {
+        prepare_list(self, self.folder(name)?)
+    }
+
+    /// The directory that a new mailbox gets, spelled as others in this Maildir are.
+    pub fn new_entry(&self, name: &MailboxName) -> Result<Vec<u8>> {
+        if name.as_str().is_ascii() {
+            return to_entry(name, Spelling::Utf7);
+        }
+        let mut utf8 = false;
+        self.dir.each(|entry, _| {
+            utf8 |= entry.first() == Some(&b'.') && spelling_of(entry) == Some(Spelling::Utf8);
+        })?;
+        let entry = to_entry(name, if utf8 { Spelling::Utf8 } else { Spelling::Utf7 })?;
+        // A name with an ampersand may read otherwise in UTF-8.
+        if from_entry(&entry).as_ref() == Some(name) { Ok(entry) } else { to_entry(name, Spelling::Utf7) }
+    }
+
+    /// How names are spelled here, for the subscriptions.
+    pub fn spelling(&self) -> Spelling {
+        let mut spelling = Spelling::Utf7;
+        let _ = self.dir.each(|entry, _| {
+            if entry.first() == Some(&b'.') && spelling_of(entry) == Some(Spelling::Utf8) {
+                spelling = Spelling::Utf8;
+            }
+        });
+        spelling
+    }
+
+    /// Reads a small state file; empty if there is none or it is no regular file.
+    pub fn read_state(&self, name: &[u8]) -> Result<Vec<u8>> {
+        use std::io::Read;
+        let mut text = Vec::new();
+        match self.dir.open_file(name) {
+            Ok(file) => drop(file.take(crate::limits::STATE_FILE).read_to_end(&mut text)?),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(text)
+    }
+}
+
+/// The directories that a name is looked for in first.
+fn preferred(name: &MailboxName) -> Vec<Vec<u8>> {
+    let mut entries = Vec::with_capacity(2);
+    for spelling in [Spelling::Utf7, Spelling::Utf8] {
+        if let Ok(entry) = to_entry(name, spelling)
+            && !entries.contains(&entry)
+            && from_entry(&entry).as_ref() == Some(name)
+        {
+            entries.push(entry);
+        }
+    }
+    entries
+}

@@ -1,0 +1,183 @@
+//! Read `new` and `cur`: names only, no stat per file.
+
+use super::file_name;
+use super::folder::{Folder, Place};
+use crate::log::{Level, Quoted, log};
+use crate::sys::file::{Dir, Kind, Stat, Time};
+use std::collections::HashSet;
+use std::io;
+use std::ops::Range;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Names found in a folder, all in one piece of memory.
+#[derive(Debug, Default)]
+pub struct Listing {
+    text: Vec<u8>,
+    found: Vec<Found>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Found {
+    name: Range<usize>,
+    pub place: Place,
+    /// It was moved from `new` by this scan, or still lies there.
+    pub fresh: bool,
+    /// The directory did not say what it is.
+    pub unsure: bool,
+}
+
+impl Listing {
+    pub fn add(&mut self, name: &[u8], place: Place, fresh: bool, unsure: bool) {
+        let start = self.text.len();
+        self.text.extend_from_slice(name);
+        self.found.push(Found { name: start..self.text.len(), place, fresh, unsure });
+    }
+
+    pub fn name(&self, found: &Found) -> &[u8] {
+        self.text.get(found.name.clone()).unwrap_or_default()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&Found, &[u8])> {
+        self.found.iter().map(|f| (f, self.name(f)))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Adds the messages of a directory. What cannot be one is passed over, with one line in the log.
+    pub fn read(&mut self, folder: &Folder, place: Place, said: &mut Said) -> io::Result<()> {
+        folder.place(place).each(|name, kind| {
+            // Hidden files, directories and the like of other programs are none of our business.
+            if name.first() == Some(&b'.') || kind == Kind::Directory {
+                return;
+            }
+            if !file_name::is_message(name) || !matches!(kind, Kind::File | Kind::Unknown) {
+                if said.first_time(name) {
+                    log!(Level::Warning, "passed over {}, which is no message", Quoted(name));
+                }
+                return;
+            }
+            self.add(name, place, place == Place::New, kind == Kind::Unknown);
+        })
+    }
+}
+
+/// What was already complained of, so that the log has it once.
+#[derive(Debug, Default)]
+pub struct Said(HashSet<Box<[u8]>>);
+
+impl Said {
+    /// Bounded: whoever plants a million such files gets a thousand lines.
+    const MOST: usize = 1000;
+
+    pub fn first_time(&mut self, what: &[u8]) -> bool {
+        self.0.len() < Self::MOST && self.0.insert(what.into())
+    }
+}
+
+/// The time of a directory's last change at which we looked at it, and whether that look can be relied on.
+///
+/// The clock of a file system ticks: a change in the same tick as an earlier one, after our look, leaves no trace in the time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stamp {
+    identity: (u64, u64),
+    modified: Time,
+    doubt: Doubt,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Doubt {
+    #[default]
+    None,
+    /// Look again next time.
+    Now,
+    /// Look again when the file system's clock must have ticked; nanoseconds since 1970.
+    After(i128),
+}
+
+/// Coarser than the tick of any kernel.
+const TICK: i128 = 20_000_000;
+/// Where times have no fractions of a second.
+const COARSE_TICK: i128 = 1_000_000_000;
+/// A time that far in the future was set by somebody, or the clock was set back: any change shows.
+const FUTURE: i128 = 60_000_000_000;
+
+fn now() -> i128 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    i128::try_from(now).unwrap_or(0)
+}
+
+fn nanoseconds(time: Time) -> i128 {
+    i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanoseconds)
+}
+
+impl Stamp {
+    /// Taken before the directory is read.
+    pub fn before_reading(stat: &Stat) -> Self {
+        let tick = if stat.modified.nanoseconds == 0 { COARSE_TICK } else { TICK };
+        let age = now() - nanoseconds(stat.modified);
+        let doubt = if age < tick && age > -FUTURE { Doubt::Now } else { Doubt::None };
+        Self { identity: (stat.device, stat.inode), modified: stat.modified, doubt }
+    }
+
+    /// Taken after changes of our own to a directory that was known: it need not be read again for them, but for what others may have done in the
+    /// same moment, later.
+    pub fn after_writing(stat: &Stat) -> Self {
+        let tick = if stat.modified.nanoseconds == 0 { COARSE_TICK } else { TICK };
+        let doubt = Doubt::After(now().max(nanoseconds(stat.modified)) + tick);
+        Self { identity: (stat.device, stat.inode), modified: stat.modified, doubt }
+    }
+
+    /// Whether the directory must be read again.
+    pub fn is_outdated(&self, stat: &Stat) -> bool {
+        self.changed(stat)
+            || match self.doubt {
+                Doubt::None => false,
+                Doubt::Now => true,
+                Doubt::After(time) => now() > time,
+            }
+    }
+
+    /// Whether the directory shows another time than this.
+    pub fn changed(&self, stat: &Stat) -> bool {
+        self.identity != (stat.device, stat.inode) || self.modified != stat.modified
+    }
+
+    /// Whether it is still the same directory.
+    pub fn is_of(&self, stat: &Stat) -> bool {
+        self.identity == (stat.device, stat.inode)
+    }
+
+    /// Whether something may have escaped us that leaves no further trace.
+    pub fn in_doubt(&self) -> bool {
+        self.doubt != Doubt::None
+    }
+}
+
+/// Removes what programs that died left in `tmp`: plain files untouched for 36 hours. Looks once a week at most.
+pub fn clean_tmp(tmp: &Dir) -> io::Result<()> {
+    const OLD: i64 = 36 * 3600;
+    const INTERVAL: i64 = 7 * 24 * 3600;
+    let now = i64::try_from(now() / 1_000_000_000).unwrap_or(0);
+    let stat = tmp.stat_self()?;
+    let looked_since_it_changed = stat.accessed.seconds > stat.changed.seconds.saturating_add(OLD);
+    if looked_since_it_changed || stat.accessed.seconds > now.saturating_sub(INTERVAL) {
+        return Ok(());
+    }
+    let mut names = Vec::new();
+    tmp.each(|name, kind| {
+        if matches!(kind, Kind::File | Kind::Unknown) {
+            names.push(name.to_vec());
+        }
+    })?;
+    for name in names {
+        if let Ok(stat) = tmp.stat(&name)
+            && stat.kind == Kind::File
+            && stat.changed.seconds < now.saturating_sub(OLD)
+        {
+            tmp.unlink(&name)?;
+        }
+    }
+    Ok(())
+}

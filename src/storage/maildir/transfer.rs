@@ -1,0 +1,188 @@
+//! Copy by hard link, move by rename; undone as a whole on failure.
+
+use super::deliver::{Staged, Staging, create_in_tmp, targets};
+use super::file_name::{self, Letters};
+use super::folder::{Folder, Place};
+use super::interop::dovecot_uidlist::Fields;
+use super::lock::Lock;
+use super::mailbox::{MaildirMailbox, Message};
+use super::uid_list;
+use crate::log::{Level, log};
+use crate::storage::{Copied, Result, StoreError};
+use crate::sys::file::{must_copy, set_modified, stat_file};
+use crate::types::{MailboxName, Uid, UidSet};
+use std::io;
+
+/// A message that has been moved.
+struct Moved {
+    at: usize,
+    place: Place,
+    name: Vec<u8>,
+    target: Uid,
+}
+
+impl MaildirMailbox {
+    pub(super) fn copy_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
+        let target = self.root.target(target)?;
+        let mut staging = Staging::new(target);
+        let mut sources = Vec::new();
+        for at in self.indices(uids) {
+            let linked = self.with_file(at, |mailbox, message| mailbox.stage_copy(message, &staging.folder))?;
+            let (Some(unique), Some(message)) = (linked, self.messages.get(at)) else { continue };
+            staging.staged.push(self.staged(message, unique));
+            sources.push(message.uid);
+        }
+        if sources.is_empty() {
+            return self.nothing_copied(&staging.folder);
+        }
+        let mut lock = Lock::of_messages(&staging.folder.dir)?;
+        let (uid_validity, uids) = staging.publish(&mut lock)?;
+        Ok(Copied { uid_validity, pairs: sources.into_iter().zip(uids).collect() })
+    }
+
+    /// A further name for a message's file in the target's `tmp`, or a copy where that cannot be.
+    fn stage_copy(&self, message: &Message, target: &Folder) -> io::Result<Vec<u8>> {
+        let source = self.folder.place(message.place);
+        let unique = file_name::unique();
+        match source.link(&message.name, &target.tmp, &unique) {
+            Ok(()) => return Ok(unique),
+            Err(error) if must_copy(&error) || error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        let mut from = source.open_file(&message.name)?;
+        let (unique, mut to) = create_in_tmp(&target.tmp, target.file_mode)?;
+        let mut copy = || -> io::Result<()> {
+            io::copy(&mut from, &mut to)?;
+            set_modified(&to, stat_file(&from)?.modified.seconds)?;
+            to.sync_all()
+        };
+        match copy() {
+            Ok(()) => Ok(unique),
+            Err(error) => {
+                let _ = target.tmp.unlink(&unique);
+                Err(error)
+            }
+        }
+    }
+
+    fn staged(&self, message: &Message, unique: Vec<u8>) -> Staged {
+        let letters = file_name::letters(&message.name);
+        let sizes = file_name::stored_size(&message.name).zip(message.size());
+        Staged { unique, sizes, flags: self.keywords.flags(letters), kept: kept(letters), fields: fields(message, sizes) }
+    }
+
+    fn nothing_copied(&self, target: &Folder) -> Result<Copied> {
+        let mut list = uid_list::UidListFile::default();
+        list.refresh(&target.dir)?;
+        let header = list.header().ok_or(StoreError::NoSuchMailbox)?;
+        Ok(Copied { uid_validity: header.uid_validity, pairs: Vec::new() })
+    }
+
+    pub(super) fn move_files(&mut self, uids: &UidSet, target_name: &MailboxName) -> Result<Copied> {
+        let target = self.root.target(target_name)?;
+        let across = self.folder.cur.stat_self()?.device != target.cur.stat_self()?.device;
+        if across || target.is_same(&self.folder) {
+            let copied = self.copy_to(uids, target_name)?;
+            self.remove(&copied.pairs.iter().map(|(source, _)| *source).collect())?;
+            return Ok(copied);
+        }
+        let indices = self.indices(uids);
+        if indices.is_empty() {
+            return self.nothing_copied(&target);
+        }
+        let (mut lock, mut target_lock) = self.lock_both(&target)?;
+        self.folder.check()?;
+        target.check()?;
+        let plan = self.plan_move(&indices, &target, &mut target_lock)?;
+        // The UIDs come first: should we be stopped between, some are lost, but no message ever has two.
+        let new: Vec<(&[u8], Fields)> = plan.iter().map(|(_, name, fields)| (file_name::base(name), fields.clone())).collect();
+        let (uid_validity, uids) = uid_list::append_to(&target.dir, &mut target_lock, &new)?;
+        let before = self.stat_cur()?;
+        let mut moved: Vec<Moved> = Vec::new();
+        for ((at, (place, name, _)), uid) in indices.into_iter().zip(&plan).zip(uids) {
+            lock.touch();
+            target_lock.touch();
+            let renamed = self.with_file(at, |mailbox, message| {
+                mailbox.folder.place(message.place).rename_new(&message.name, target.place(*place), name)
+            });
+            match renamed {
+                Ok(Some(())) => moved.push(Moved { at, place: *place, name: name.clone(), target: uid }),
+                Ok(None) => {}
+                Err(error) => {
+                    self.move_back(&moved, &target);
+                    return Err(error);
+                }
+            }
+        }
+        // First where they are now: after a crash in between they are in both, not in none.
+        for place in [Place::New, Place::Cur] {
+            if moved.iter().any(|m| m.place == place) {
+                target.place(place).sync()?;
+            }
+        }
+        self.folder.cur.sync()?;
+        self.folder.new.sync()?;
+        let mut pairs = Vec::with_capacity(moved.len());
+        for Moved { at, target, .. } in moved {
+            if let Some(message) = self.messages.get_mut(at) {
+                message.gone = true;
+                pairs.push((message.uid, target));
+            }
+        }
+        self.adopt_cur(&before);
+        Ok(Copied { uid_validity, pairs })
+    }
+
+    /// Both locks, taken in the order of the paths, so that two sessions that move in opposite directions do not wait for each other.
+    fn lock_both(&self, target: &Folder) -> Result<(Lock, Lock)> {
+        if self.folder.path < target.path {
+            let lock = Lock::of_messages(&self.folder.dir)?;
+            Ok((lock, Lock::of_messages(&target.dir)?))
+        } else {
+            let lock = Lock::of_messages(&target.dir)?;
+            Ok((Lock::of_messages(&self.folder.dir)?, lock))
+        }
+    }
+
+    /// Place, name and record of each message in the target.
+    fn plan_move(
+        &self,
+        indices: &[usize],
+        target: &Folder,
+        lock: &mut Lock,
+    ) -> Result<Vec<(Place, Vec<u8>, Fields)>> {
+        let messages = indices.iter().filter_map(|&at| self.messages.get(at));
+        let staged: Vec<Staged> = messages.map(|m| self.staged(m, file_name::unique())).collect();
+        let targets = targets(target, lock, &staged)?;
+        Ok(targets.into_iter().zip(staged).map(|((place, name), staged)| (place, name, staged.fields)).collect())
+    }
+
+    fn move_back(&mut self, moved: &[Moved], target: &Folder) {
+        for Moved { at, place, name, .. } in moved.iter().rev() {
+            let Some(message) = self.messages.get(*at) else { continue };
+            if let Err(error) = target.place(*place).rename_new(name, self.folder.place(message.place), &message.name) {
+                log!(Level::Error, "{}: cannot take a move back: {error}", self.shown());
+                if let Some(message) = self.messages.get_mut(*at) {
+                    message.gone = true;
+                }
+            }
+        }
+    }
+}
+
+/// Letters that another folder may understand: all but those of keywords, which are each folder's own.
+fn kept(letters: Letters) -> Letters {
+    let mut kept = Letters::default();
+    letters.iter().filter(|letter| !letter.is_ascii_lowercase()).for_each(|letter| kept.insert(letter));
+    kept
+}
+
+/// What the target's list says of a message: who it was, and its size if the name cannot say it.
+fn fields(message: &Message, sizes: Option<(u64, u64)>) -> Fields {
+    let mut fields = Fields::default();
+    fields.set(b'G', message.fields.get(b'G').unwrap_or_else(|| message.base()));
+    if let (None, Some(wire)) = (sizes, message.size()) {
+        fields.set(b'W', wire.to_string().as_bytes());
+    }
+    fields
+}
