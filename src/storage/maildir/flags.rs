@@ -54,7 +54,7 @@ impl MaildirMailbox {
             self.adopt_cur(&before);
         }
         // What others did to these messages meanwhile is told along with what we did.
-        self.changed_flags = self.changed_flags.difference(&stored.iter().map(|(uid, _)| *uid).collect());
+        stored.iter().for_each(|(uid, _)| drop(self.shown.remove(uid)));
         Ok(stored)
     }
 
@@ -113,8 +113,8 @@ impl MaildirMailbox {
                 }
                 Err(error) => {
                     // It keeps the new flags; then the client must hear of them.
-                    log!(Level::Warning, "{}: cannot take a flag change back: {error}", self.shown());
-                    self.changed_flags.insert(message.uid);
+                    log!(Level::Warning, "{}: cannot take a flag change back: {error}", self.path_shown());
+                    self.shown.entry(message.uid).or_insert_with(|| file_name::letters(&name));
                 }
             }
         }

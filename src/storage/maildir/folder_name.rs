@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn what_could_be_mistaken_is_not_shown() {
-        for entry in [&b"."[..], b"..", b".a..b", b".a.", b"..DOVECOT-TRASHED", b".inbox", b".a\x01", b".\xff", b"cur", b".a/b"]
+        for entry in
+            [&b"."[..], b"..", b".a..b", b".a.", b"..DOVECOT-TRASHED", b".inbox", b".a\x01", b".\xff", b"cur", b".a/b"]
         {
             assert_eq!(from_entry(entry), None, "{}", String::from_utf8_lossy(entry));
         }

@@ -25,9 +25,9 @@ pub fn create(root: &Root, name: &MailboxName, special_use: Option<SpecialUse>) 
     // A leftover of a mailbox of this name that another program removed must not apply to this one.
     let noted = attributes::read(root)?;
     if special_use.is_some() || noted.contains_key(name) {
-        let change = |uses: &mut attributes::SpecialUses| match special_use {
-            Some(special_use) => uses.insert(name.clone(), special_use),
-            None => uses.remove(name),
+        let change = |uses: &mut attributes::SpecialUses| {
+            uses.remove(name);
+            uses.extend(special_use.map(|special_use| (name.clone(), special_use)));
         };
         if let Err(error) = attributes::update(root, change) {
             root.dir.remove_tree(&entry, DEPTH)?;

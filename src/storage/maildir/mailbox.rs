@@ -1,6 +1,6 @@
 //! Mailbox over one Maildir: the verbs, each a few lines over the parts beside this file.
 
-use super::file_name;
+use super::file_name::{self, Letters};
 use super::folder::{Folder, Place};
 use super::interop::dovecot_uidlist::Fields;
 use super::keywords::KeywordTable;
@@ -15,6 +15,7 @@ use crate::storage::{Access, Changes, Copied, Mailbox, Result, StoreError, Store
 use crate::sys::file::{Stat, stat_file};
 use crate::types::flag::FlagChange;
 use crate::types::{DateTime, Flags, Keyword, MailboxName, Uid, UidSet, UidValidity};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -75,8 +76,8 @@ pub(super) struct MaildirMailbox {
     pub keywords: KeywordTable,
     /// How many keywords the last sync told of.
     pub keywords_told: usize,
-    /// Flags that turned out to have changed, between syncs.
-    pub changed_flags: UidSet,
+    /// The letters shown of messages whose names turned out to have others, until the next sync tells.
+    pub shown: BTreeMap<Uid, Letters>,
     pub new_stamp: Stamp,
     pub cur_stamp: Stamp,
     pub watch: Option<Watch>,
@@ -105,7 +106,7 @@ impl MaildirMailbox {
             uids: UidSet::new(),
             recent: UidSet::new(),
             keywords_told: 0,
-            changed_flags: UidSet::new(),
+            shown: BTreeMap::new(),
             new_stamp: Stamp::default(),
             cur_stamp: Stamp::default(),
             watch: None,
@@ -118,14 +119,14 @@ impl MaildirMailbox {
         if access == Access::ReadWrite
             && let Err(error) = super::scan::clean_tmp(&mailbox.folder.tmp)
         {
-            log!(Level::Warning, "cannot clean {}: {error}", mailbox.shown());
+            log!(Level::Warning, "cannot clean {}: {error}", mailbox.path_shown());
         }
         mailbox.sync()?;
         Ok(mailbox)
     }
 
     /// For the log.
-    pub fn shown(&self) -> String {
+    pub fn path_shown(&self) -> String {
         use std::os::unix::ffi::OsStrExt;
         Quoted(self.folder.path.as_os_str().as_bytes()).to_string()
     }
@@ -203,9 +204,7 @@ impl MaildirMailbox {
         for (at, place, name) in renamed {
             let Some(message) = self.messages.get_mut(at) else { continue };
             if *message.name != *name || message.place != place {
-                if file_name::letters(&message.name) != file_name::letters(name) {
-                    self.changed_flags.insert(message.uid);
-                }
+                self.shown.entry(message.uid).or_insert_with(|| file_name::letters(&message.name));
                 (message.name, message.place) = (name.into(), place);
             }
         }
@@ -222,7 +221,7 @@ impl MaildirMailbox {
         let opened = match opened {
             Err(StoreError::Io(error)) if error.kind() == io::ErrorKind::InvalidInput => {
                 let name = self.messages.get(at).map(|m| m.name.clone()).unwrap_or_default();
-                log!(Level::Warning, "{}: {} is no regular file", self.shown(), Quoted(&name));
+                log!(Level::Warning, "{}: {} is no regular file", self.path_shown(), Quoted(&name));
                 return Err(StoreError::Io(error));
             }
             other => other?,
@@ -267,7 +266,8 @@ impl Mailbox for MaildirMailbox {
     fn flags(&self, uid: Uid) -> Option<Flags> {
         let at = self.messages.binary_search_by_key(&uid, |m| m.uid).ok()?;
         let message = self.messages.get(at)?;
-        Some(self.keywords.flags(file_name::letters(&message.name)))
+        let letters = self.shown.get(&uid).copied().unwrap_or_else(|| file_name::letters(&message.name));
+        Some(self.keywords.flags(letters))
     }
 
     fn keywords(&self) -> Vec<Keyword> {

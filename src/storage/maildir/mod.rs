@@ -30,9 +30,7 @@ mod watch;
 use self::folder::{Folder, is_absent};
 use self::mailbox::MaildirMailbox;
 use self::root::Root;
-use super::{
-    Access, Append, Listed, MailStore, Mailbox, MailboxStatus, Result, StatusWanted, StoreError, special_use,
-};
+use super::{Access, Append, Listed, MailStore, Mailbox, MailboxStatus, Result, StatusWanted, StoreError, special_use};
 use crate::sys::file::{Dir, Kind};
 use crate::types::{MailboxName, SpecialUse};
 use std::path::{Path, PathBuf};

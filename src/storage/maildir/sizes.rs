@@ -57,7 +57,7 @@ impl MaildirMailbox {
 
     fn refuse_compressed<T>(&self, at: usize) -> Result<T> {
         let name = self.messages.get(at).map(|m| &*m.name).unwrap_or_default();
-        log!(Level::Error, "{}: {} is compressed, which imapd does not read", self.shown(), Quoted(name));
+        log!(Level::Error, "{}: {} is compressed, which imapd does not read", self.path_shown(), Quoted(name));
         Err(StoreError::Io(io::ErrorKind::InvalidData.into()))
     }
 
@@ -71,9 +71,13 @@ impl MaildirMailbox {
     }
 
     fn correct_size(&mut self, at: usize, stored: u64, wire: u64) {
-        let shown = self.shown();
+        let shown = self.path_shown();
         let Some(message) = self.messages.get_mut(at) else { return };
-        log!(Level::Warning, "{shown}: {} has {wire} octets, not what its name or the list says", Quoted(&message.name));
+        log!(
+            Level::Warning,
+            "{shown}: {} has {wire} octets, not what its name or the list says",
+            Quoted(&message.name)
+        );
         message.set_size(wire);
         let uid = message.uid;
         self.wrong_sizes.retain(|(other, ..)| *other != uid);
@@ -94,7 +98,8 @@ impl MaildirMailbox {
             }
             let Some(at) = self.index(uid) else { continue };
             let renamed = self.with_file(at, |mailbox, message| {
-                let (dir, name) = (mailbox.folder.place(message.place), file_name::with_sizes(&message.name, stored, wire));
+                let (dir, name) =
+                    (mailbox.folder.place(message.place), file_name::with_sizes(&message.name, stored, wire));
                 if *name != *message.name {
                     dir.rename_new(&message.name, dir, &name)?;
                 }
@@ -102,7 +107,7 @@ impl MaildirMailbox {
             });
             match (renamed, self.messages.get_mut(at)) {
                 (Ok(Some(name)), Some(message)) => message.name = name.into(),
-                (Err(error), _) => log!(Level::Warning, "{}: cannot rename message {uid}: {error}", self.shown()),
+                (Err(error), _) => log!(Level::Warning, "{}: cannot rename message {uid}: {error}", self.path_shown()),
                 _ => {}
             }
         }

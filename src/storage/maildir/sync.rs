@@ -138,7 +138,7 @@ impl MaildirMailbox {
                     return Err(error);
                 }
                 if self.said.first_time(b":lock") {
-                    log!(Level::Warning, "{}: cannot lock: {error}", self.shown());
+                    log!(Level::Warning, "{}: cannot lock: {error}", self.path_shown());
                 }
                 Ok(None)
             }
@@ -156,7 +156,7 @@ impl MaildirMailbox {
                     return Err(StoreError::Io(io::Error::other("the UID list cannot be read, nor another made")));
                 }
                 Refreshed::Broken(why) => {
-                    log!(Level::Error, "{}: UID list cannot be used and is set aside: {why}", self.shown());
+                    log!(Level::Error, "{}: UID list cannot be used and is set aside: {why}", self.path_shown());
                     uid_list::set_aside(&self.folder.dir)?;
                     continue;
                 }
@@ -181,7 +181,7 @@ impl MaildirMailbox {
         }
         let mut header = match (self.list.header(), self.uid_validity) {
             (Some(header), Some(_)) => {
-                log!(Level::Error, "{}: UID list vanished and is written again", self.shown());
+                log!(Level::Error, "{}: UID list vanished and is written again", self.path_shown());
                 header.clone()
             }
             _ => Header::new(dovecot_uidvalidity::next(&self.root.dir), new_guid()),
@@ -222,7 +222,7 @@ impl MaildirMailbox {
             lost += 1;
         }
         if lost + renamed > 0 {
-            log!(Level::Notice, "{}: another program's UID list: {lost} lost, {renamed} renamed", self.shown());
+            log!(Level::Notice, "{}: another program's UID list: {lost} lost, {renamed} renamed", self.path_shown());
         }
         unmatched
     }
@@ -271,7 +271,7 @@ impl MaildirMailbox {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => {
                         if self.said.first_time(b":new") {
-                            log!(Level::Warning, "{}: new mail cannot be moved to cur: {error}", self.shown());
+                            log!(Level::Warning, "{}: new mail cannot be moved to cur: {error}", self.path_shown());
                         }
                         stuck.insert(name.to_vec());
                         listing.add(name, Place::New, true, found.unsure);
@@ -477,7 +477,7 @@ impl MaildirMailbox {
         let new: Vec<(&[u8], Fields)> =
             found.iter().map(|f| (file_name::base(listing.name(f)), Fields::default())).collect();
         if let Err(error) = self.list.append(&self.folder.dir, lock, &new) {
-            log!(Level::Error, "{}: new messages get no UIDs: {error}", self.shown());
+            log!(Level::Error, "{}: new messages get no UIDs: {error}", self.path_shown());
             self.new_stamp = Stamp::default();
         }
         // Even if that failed, some lines may have been written: they count.
@@ -515,7 +515,7 @@ impl MaildirMailbox {
         let messages = &self.messages;
         let records = messages.iter().filter(|m| !m.gone).map(|m| (m.uid, m.fields.clone(), m.base()));
         if let Err(error) = self.list.rewrite(&self.folder.dir, &header, records) {
-            log!(Level::Warning, "{}: cannot write the UID list anew: {error}", self.shown());
+            log!(Level::Warning, "{}: cannot write the UID list anew: {error}", self.path_shown());
         }
     }
 
@@ -541,8 +541,11 @@ impl MaildirMailbox {
         let arrived_and_gone = changes.arrived.intersection(&changes.expunged);
         changes.arrived = changes.arrived.difference(&arrived_and_gone);
         changes.expunged = changes.expunged.difference(&arrived_and_gone);
-        let flags = changes.flags.union(&std::mem::take(&mut self.changed_flags));
-        changes.flags = flags.difference(&changes.expunged).difference(&changes.arrived);
+        for (uid, shown) in std::mem::take(&mut self.shown) {
+            let now = self.index(uid).and_then(|at| self.messages.get(at)).map(|m| file_name::letters(&m.name));
+            if now == Some(shown) { changes.flags.remove(uid) } else { changes.flags.insert(uid) }
+        }
+        changes.flags = changes.flags.difference(&changes.expunged).difference(&changes.arrived);
         let keywords = self.keywords.keywords().len();
         changes.new_keywords = keywords > self.keywords_told;
         self.keywords_told = keywords;

@@ -68,7 +68,13 @@ impl MaildirMailbox {
     fn staged(&self, message: &Message, unique: Vec<u8>) -> Staged {
         let letters = file_name::letters(&message.name);
         let sizes = file_name::stored_size(&message.name).zip(message.size());
-        Staged { unique, sizes, flags: self.keywords.flags(letters), kept: kept(letters), fields: fields(message, sizes) }
+        Staged {
+            unique,
+            sizes,
+            flags: self.keywords.flags(letters),
+            kept: kept(letters),
+            fields: fields(message, sizes),
+        }
     }
 
     fn nothing_copied(&self, target: &Folder) -> Result<Copied> {
@@ -95,7 +101,8 @@ impl MaildirMailbox {
         target.check()?;
         let plan = self.plan_move(&indices, &target, &mut target_lock)?;
         // The UIDs come first: should we be stopped between, some are lost, but no message ever has two.
-        let new: Vec<(&[u8], Fields)> = plan.iter().map(|(_, name, fields)| (file_name::base(name), fields.clone())).collect();
+        let new: Vec<(&[u8], Fields)> =
+            plan.iter().map(|(_, name, fields)| (file_name::base(name), fields.clone())).collect();
         let (uid_validity, uids) = uid_list::append_to(&target.dir, &mut target_lock, &new)?;
         let before = self.stat_cur()?;
         let mut moved: Vec<Moved> = Vec::new();
@@ -145,12 +152,7 @@ impl MaildirMailbox {
     }
 
     /// Place, name and record of each message in the target.
-    fn plan_move(
-        &self,
-        indices: &[usize],
-        target: &Folder,
-        lock: &mut Lock,
-    ) -> Result<Vec<(Place, Vec<u8>, Fields)>> {
+    fn plan_move(&self, indices: &[usize], target: &Folder, lock: &mut Lock) -> Result<Vec<(Place, Vec<u8>, Fields)>> {
         let messages = indices.iter().filter_map(|&at| self.messages.get(at));
         let staged: Vec<Staged> = messages.map(|m| self.staged(m, file_name::unique())).collect();
         let targets = targets(target, lock, &staged)?;
@@ -161,7 +163,7 @@ impl MaildirMailbox {
         for Moved { at, place, name, .. } in moved.iter().rev() {
             let Some(message) = self.messages.get(*at) else { continue };
             if let Err(error) = target.place(*place).rename_new(name, self.folder.place(message.place), &message.name) {
-                log!(Level::Error, "{}: cannot take a move back: {error}", self.shown());
+                log!(Level::Error, "{}: cannot take a move back: {error}", self.path_shown());
                 if let Some(message) = self.messages.get_mut(*at) {
                     message.gone = true;
                 }

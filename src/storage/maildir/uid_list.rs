@@ -108,8 +108,7 @@ impl UidListFile {
             Err(error) => return Err(error.into()),
         };
         let stat = stat_file(&file)?;
-        let mut open =
-            Open { file, identity: identity(&stat), read: 0, size: 0, reader: Reader::new(), lines: 0 };
+        let mut open = Open { file, identity: identity(&stat), read: 0, size: 0, reader: Reader::new(), lines: 0 };
         let records = match open.read_on() {
             Ok(records) => records,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {

@@ -129,7 +129,10 @@ mod tests {
             names(b"Work.2024\nEntw&APw-rfe\ninbox\nWork.2024\nOld.\n"),
             ["Work/2024", "Entwürfe", "INBOX", "Old"]
         );
-        assert_eq!(names(b"V\t2\n\nWork\t2024\nEntw&APw-rfe\nGone\t\na\x01tb\nok\n"), ["Work/2024", "Entwürfe", "Gone", "ok"]);
+        assert_eq!(
+            names(b"V\t2\n\nWork\t2024\nEntw&APw-rfe\nGone\t\na\x01tb\nok\n"),
+            ["Work/2024", "Entwürfe", "Gone", "ok"]
+        );
         assert!(names(b"").is_empty());
     }
 
@@ -151,7 +154,16 @@ mod tests {
         arbtest::arbtest(|u| {
             let mut file = if u.arbitrary()? { VERSION_2.to_vec() } else { Vec::new() };
             for _ in 0..u.int_in_range(0..=40)? {
-                file.extend_from_slice(u.choose(&[&b"a"[..], b".", b"\n", b"\t", b"\x01", b"&", b"\xc3\xbc", b"V\t2\n\n"])?);
+                file.extend_from_slice(u.choose(&[
+                    &b"a"[..],
+                    b".",
+                    b"\n",
+                    b"\t",
+                    b"\x01",
+                    b"&",
+                    b"\xc3\xbc",
+                    b"V\t2\n\n",
+                ])?);
             }
             let read = Subscriptions::parse(&file);
             let again = Subscriptions::parse(&read.write());

@@ -395,8 +395,19 @@ mod tests {
 
     #[test]
     fn a_list_without_uidvalidity_is_refused() {
-        for bad in [&b""[..], b"\n", b"3 V1 N1", b"2 V1 N1\n", b"3 N1\n", b"3 V0 N1\n", b"3 Vx N1\n", b"1 0 1\n", b"1 5\n", b"\0\0\0\n", b"3V1 N1\n"]
-        {
+        for bad in [
+            &b""[..],
+            b"\n",
+            b"3 V1 N1",
+            b"2 V1 N1\n",
+            b"3 N1\n",
+            b"3 V0 N1\n",
+            b"3 Vx N1\n",
+            b"1 0 1\n",
+            b"1 5\n",
+            b"\0\0\0\n",
+            b"3V1 N1\n",
+        ] {
             assert!(UidList::parse(bad).is_err(), "{}", String::from_utf8_lossy(bad));
         }
         assert!(uids(b"3 V1 N1\n").is_empty());
@@ -437,9 +448,19 @@ mod tests {
         arbtest::arbtest(|u| {
             let mut file = b"3 V7 N3 G0f1e2d3c4b5a69788796a5b4c3d2e1f0\n".to_vec();
             for _ in 0..u.int_in_range(0..=40)? {
-                file.extend_from_slice(
-                    u.choose(&[&b"1"[..], b"2", b" ", b"\n", b":", b":a", b"S1", b"\nW", b"/", b"\xff", b"9 :b\n"])?,
-                );
+                file.extend_from_slice(u.choose(&[
+                    &b"1"[..],
+                    b"2",
+                    b" ",
+                    b"\n",
+                    b":",
+                    b":a",
+                    b"S1",
+                    b"\nW",
+                    b"/",
+                    b"\xff",
+                    b"9 :b\n",
+                ])?);
             }
             if let Ok(list) = UidList::parse(&file) {
                 let written = list.write();

@@ -115,7 +115,10 @@ mod tests {
         assert_eq!(next(&root).get(), first.get() + 2);
         std::fs::write(place.path().join("dovecot-uidvalidity"), format!("{:08x}", first.get() - 100)).unwrap();
         assert_eq!(next(&root).get(), first.get() + 3);
-        assert_eq!(std::fs::read_to_string(place.path().join("dovecot-uidvalidity")).unwrap(), format!("{:08x}", first.get() + 3));
+        assert_eq!(
+            std::fs::read_to_string(place.path().join("dovecot-uidvalidity")).unwrap(),
+            format!("{:08x}", first.get() + 3)
+        );
         let markers = std::fs::read_dir(place.path()).unwrap().count();
         assert_eq!(markers, 2);
     }
