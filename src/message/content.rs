@@ -60,15 +60,15 @@ pub(super) fn read_within(header: &[u8], default: Default, parameters_left: &mut
         language: Vec::new(),
         location: None,
     };
-    let mut seen = Seen::default();
+    let mut has_type = false;
     for Field { name, value, .. } in header::fields(header) {
         let Some(kind) = name.get(..8).filter(|start| start.eq_ignore_ascii_case(b"content-")).map(|_| &name[8..])
         else {
             continue;
         };
         let unfolded = || Some(header::unfold(value)).filter(|text| !text.is_empty());
-        if kind.eq_ignore_ascii_case(b"type") && !seen.content_type {
-            seen.content_type = true;
+        if kind.eq_ignore_ascii_case(b"type") && !has_type {
+            has_type = true;
             read_type(&header::unfold(value), &mut content, parameters_left);
         } else if kind.eq_ignore_ascii_case(b"transfer-encoding") && content.encoding.is_empty() {
             content.encoding = token(&without_comments(&header::unfold(value))).0.to_vec();
@@ -87,7 +87,7 @@ pub(super) fn read_within(header: &[u8], default: Default, parameters_left: &mut
         }
     }
     if content.main_type.is_empty() {
-        if default == Default::Message && !seen.content_type {
+        if default == Default::Message && !has_type {
             (content.main_type, content.sub_type) = (b"message".to_vec(), b"rfc822".to_vec());
         } else {
             content.make_text();
@@ -98,11 +98,6 @@ pub(super) fn read_within(header: &[u8], default: Default, parameters_left: &mut
         content.encoding = b"7BIT".to_vec();
     }
     content
-}
-
-#[derive(Default)]
-struct Seen {
-    content_type: bool,
 }
 
 impl Content {

@@ -14,6 +14,7 @@ pub mod envelope;
 pub mod header;
 pub mod line_ends;
 pub mod parameter;
+mod scanner;
 pub mod section;
 pub mod structure;
 pub mod transfer;
