@@ -81,7 +81,13 @@ impl Accounts {
 pub fn is_plausible_name(name: &str) -> bool {
     (1..=limits::USER).contains(&name.len())
         && !name.starts_with(['-', '.', '~'])
-        && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"._-+@$\\".contains(&octet))
+        && name.chars().all(|c| c.is_alphanumeric() || "._-+@$\\".contains(c))
+}
+
+/// Whether an account can have such a name and password. What cannot be right is answered like what is wrong.
+fn are_possible(credentials: &Credentials) -> bool {
+    let password = credentials.password.expose();
+    is_plausible_name(&credentials.user) && (1..=limits::PASSWORD).contains(&password.len()) && !password.contains(&0)
 }
 
 /// The system's account of this name, if it may read mail here.
@@ -110,12 +116,13 @@ mod tests {
 
     #[test]
     fn names_that_programs_would_misread_are_not_plausible() {
-        for name in ["", "-rf", "../x", "a/b", "%u", "a b", "a\tb", "a\nb", "o'x", "a(b", "*", "a\0", "~root", ".", "é"]
+        for name in
+            ["", "-rf", "../x", "a/b", "%u", "a b", "a\tb", "a\nb", "o'x", "a(b", "*", "a\0", "~root", ".", "\u{202e}a"]
         {
             assert!(!is_plausible_name(name), "{name:?}");
         }
         assert!(!is_plausible_name(&"a".repeat(256)));
-        for name in ["alice", "alice.b-c_d", "alice@example.org", "DOMAIN\\alice", "alice+x", "machine$"] {
+        for name in ["alice", "alice.b-c_d", "alice@example.org", "DOMAIN\\alice", "alice+x", "machine$", "jörg"] {
             assert!(is_plausible_name(name), "{name:?}");
         }
     }

@@ -4,7 +4,7 @@
 //! one login. Modules see standard streams that lead nowhere, and no other descriptor but the one for the answer.
 
 use super::{Account, Accounts, Authenticator, Credentials, Peer, Refusal};
-use super::{is_plausible_name, unix_account, wait_after_failure};
+use super::{are_possible, unix_account, wait_after_failure};
 use crate::limits;
 use crate::log::{Level, log};
 use crate::sys::poll::{Watch, poll};
@@ -48,7 +48,7 @@ impl Pam {
     fn check(&self, credentials: &Credentials, peer: &Peer) -> Result<Account, Refusal> {
         let name = &credentials.user;
         let password = credentials.password.expose();
-        if !is_plausible_name(name) || password.len() > limits::PASSWORD || password.contains(&0) {
+        if !are_possible(credentials) {
             return Err(Refusal::Failed);
         }
         let unix = unix_account(name, Accounts::Unix { min_uid: self.min_uid })?;

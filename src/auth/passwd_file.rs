@@ -6,8 +6,7 @@
 //! system's account of that name.
 
 use super::{Account, Accounts, Authenticator, Credentials, Peer, Refusal, UnixAccount};
-use super::{is_plausible_name, unix_account, wait_after_failure};
-use crate::limits;
+use super::{are_possible, is_plausible_name, unix_account, wait_after_failure};
 use crate::log::{Level, log};
 use sha_crypt::PasswordVerifier as _;
 use std::collections::HashMap;
@@ -75,7 +74,7 @@ impl PasswdFile {
         let Some(secret) = entry.or_else(|| self.entries.values().next()).map(|entry| &entry.secret) else {
             return Err(Refusal::Failed);
         };
-        let right = credentials.password.expose().len() <= limits::PASSWORD && secret.is(credentials.password.expose());
+        let right = are_possible(credentials) && secret.is(credentials.password.expose());
         let (Some(entry), true) = (entry, right) else { return Err(Refusal::Failed) };
         let name = credentials.user.clone();
         match (self.accounts, &entry.unix) {
