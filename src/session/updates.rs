@@ -149,3 +149,90 @@ pub fn permanent_flags(out: &mut Vec<u8>, selected: &Selected) {
     };
     response::status(out, None, Condition::Ok, Some(&code), "Flags that can be changed");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::selected::tests::{selected, set};
+    use crate::storage::Changes;
+    use crate::transport::Stream;
+    use crate::transport::wait::Stop;
+    use std::collections::VecDeque;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    fn channel() -> (UnixStream, Channel) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (ours, Channel::new(Stream::socket(OwnedFd::from(theirs)).unwrap(), Stop(None)))
+    }
+
+    fn said(channel: &mut Channel) -> Vec<String> {
+        let text = String::from_utf8(std::mem::take(&mut channel.out)).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn expunges_are_told_from_the_last_to_the_first() {
+        let (_peer, mut channel) = channel();
+        let changes = Changes { expunged: set(&[2, 5, 9]), arrived: set(&[10]), ..Changes::default() };
+        let mut selected = selected(&[2, 3, 5, 9], changes);
+        selected.save(set(&[3, 5]));
+        tell(&mut channel, &mut selected, Enabled::default(), News::All).unwrap();
+        assert_eq!(said(&mut channel), ["* 4 EXPUNGE", "* 3 EXPUNGE", "* 1 EXPUNGE", "* 2 EXISTS"]);
+        assert_eq!(selected.saved, set(&[3]));
+    }
+
+    #[test]
+    fn a_client_that_counts_along_is_never_wrong() {
+        arbtest::arbtest(|u| {
+            let (_peer, mut channel) = channel();
+            let mut selected = selected(&[1, 2, 3], Changes::default());
+            // What the client believes, and the messages that it will be told of, in their order.
+            let mut believed = vec![1, 2, 3];
+            let mut coming = VecDeque::new();
+            let mut next = 4;
+            for _ in 0..u.int_in_range(1..=20)? {
+                let arrived: Vec<u32> = (next..next + u.int_in_range(0..=3)?).collect();
+                next += 3;
+                coming.extend(&arrived);
+                let mut expunged = UidSet::new();
+                for uid in selected.mailbox.uids().iter() {
+                    if u.ratio(1, 4)? {
+                        expunged.insert(uid);
+                    }
+                }
+                selected.mailbox =
+                    remade(&selected, Changes { arrived: set(&arrived), expunged, ..Changes::default() });
+                let news = if u.arbitrary()? { News::All } else { News::NoExpunge };
+                tell(&mut channel, &mut selected, Enabled::default(), news).unwrap();
+                for line in said(&mut channel) {
+                    let words: Vec<&str> = line.split(' ').collect();
+                    let number: usize = words[1].parse().unwrap();
+                    match words[2] {
+                        "EXISTS" => {
+                            assert!(number > believed.len(), "EXISTS takes no message away");
+                            believed.resize_with(number, || coming.pop_front().unwrap());
+                        }
+                        "EXPUNGE" => {
+                            assert_eq!(news, News::All);
+                            believed.remove(number - 1);
+                        }
+                        other => panic!("{other}"),
+                    }
+                }
+                let view: Vec<u32> = selected.messages().map(|(_, uid)| uid.get()).collect();
+                assert_eq!(believed, view);
+            }
+            tell(&mut channel, &mut selected, Enabled::default(), News::All).unwrap();
+            let view: Vec<Uid> = selected.messages().map(|(_, uid)| uid).collect();
+            assert!(view.into_iter().eq(selected.mailbox.uids().iter()));
+            Ok(())
+        });
+    }
+
+    /// The same mailbox, which will tell these changes.
+    fn remade(selected: &Selected, next: Changes) -> Box<dyn Mailbox> {
+        use crate::session::selected::tests::Fake;
+        Box::new(Fake { uids: selected.mailbox.uids().clone(), recent: UidSet::new(), next })
+    }
+}

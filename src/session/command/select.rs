@@ -41,7 +41,7 @@ pub fn select(
 }
 
 /// `* OK [CLOSED]`: what comes from now on is about another mailbox, or none.
-pub fn closed(context: &mut Context<'_>) {
+fn closed(context: &mut Context<'_>) {
     response::status(&mut context.channel.out, None, Condition::Ok, Some(&Code::Closed), "Previous mailbox closed");
 }
 
