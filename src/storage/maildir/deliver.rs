@@ -8,6 +8,7 @@ use super::lock::Lock;
 use super::root::Root;
 use super::scan::{Listing, Said};
 use super::uid_list;
+use crate::limits;
 use crate::log::{Level, log};
 use crate::message::line_ends::{ToStored, ToWire};
 use crate::storage::{Append, Appended, Result, StoreError};
@@ -44,8 +45,6 @@ impl Staging {
 
     /// Makes all staged messages appear, in their order, or none.
     pub fn publish(&mut self, lock: &mut Lock) -> Result<(UidValidity, Vec<Uid>)> {
-        // Deleted or renamed while we wrote?
-        self.folder.check()?;
         let targets = targets(&self.folder, lock, &self.staged)?;
         let folder = &self.folder;
         let mut published = Vec::new();
@@ -204,7 +203,11 @@ impl Writing {
 impl Append for Delivery {
     fn begin(&mut self, flags: &Flags, date: Option<DateTime>) -> Result<()> {
         self.finish()?;
-        let (unique, file) = create_in_tmp(&self.staging.folder.tmp, self.staging.folder.file_mode)?;
+        let folder = &self.staging.folder;
+        let (unique, file) = match create_in_tmp(&folder.tmp, folder.file_mode) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(StoreError::NoSuchMailbox),
+            other => other?,
+        };
         self.current = Some(Writing {
             unique,
             file,
@@ -228,7 +231,7 @@ impl Append for Delivery {
 
     fn commit(mut self: Box<Self>) -> Result<Appended> {
         self.finish()?;
-        let mut lock = Lock::of_messages(&self.staging.folder.dir)?;
+        let mut lock = self.staging.folder.lock(limits::TIME_LOCK)?;
         let (uid_validity, uids) = self.staging.publish(&mut lock)?;
         Ok(Appended { uid_validity, uids })
     }

@@ -1,7 +1,7 @@
 //! Remove messages. Their lines in the UID list stay until it is written anew.
 
-use super::lock::Lock;
 use super::mailbox::MaildirMailbox;
+use crate::limits;
 use crate::storage::{Result, StoreError};
 use crate::types::UidSet;
 
@@ -11,13 +11,12 @@ impl MaildirMailbox {
         if indices.is_empty() {
             return Ok(UidSet::new());
         }
-        let mut lock = match Lock::of_messages(&self.folder.dir) {
+        let mut lock = match self.folder.lock(limits::TIME_LOCK) {
             Ok(lock) => Some(lock),
             // On a full disk there must be a way to make room; removing alone is safe without the lock.
             Err(StoreError::OverQuota) => None,
             Err(error) => return Err(error),
         };
-        self.folder.check()?;
         let before = self.stat_cur()?;
         let mut removed = UidSet::new();
         let mut failed = None;
@@ -30,9 +29,11 @@ impl MaildirMailbox {
                 None => continue,
             };
             match self.with_file(at, |mailbox, message| mailbox.folder.place(message.place).unlink(&message.name)) {
-                Ok(_) => {
-                    // Removed by us, or by somebody else before: it is gone either way.
-                    removed.insert(uid);
+                Ok(unlinked) => {
+                    // By us, or by somebody else before: then it is theirs to report.
+                    if unlinked.is_some() {
+                        removed.insert(uid);
+                    }
                     if let Some(message) = self.messages.get_mut(at) {
                         message.gone = true;
                     }

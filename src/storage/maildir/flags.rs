@@ -2,8 +2,8 @@
 
 use super::file_name::{self, Letters};
 use super::folder::Place;
-use super::lock::Lock;
 use super::mailbox::MaildirMailbox;
+use crate::limits;
 use crate::log::{Level, log};
 use crate::storage::{Result, StoreError};
 use crate::sys::file::name_too_long;
@@ -28,8 +28,7 @@ impl MaildirMailbox {
         if indices.is_empty() {
             return Ok(Vec::new());
         }
-        let mut lock = Lock::of_messages(&self.folder.dir)?;
-        self.folder.check()?;
+        let mut lock = self.folder.lock(limits::TIME_LOCK)?;
         self.keywords.refresh(&self.folder.dir)?;
         if change != FlagChange::Remove && self.keywords.lacks(flags.keywords().iter()) {
             let in_use = self.letters_in_use();

@@ -1,9 +1,12 @@
 //! One Maildir as directories held open: `new`, `cur`, `tmp` and what lies beside them.
 
+use super::lock::Lock;
+use super::uid_list;
 use crate::storage::error::{Result, StoreError};
 use crate::sys::file::{Dir, Kind, stat_path};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where a message file lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +63,19 @@ impl Folder {
             Err(error) if is_absent(&error) => Err(StoreError::NoSuchMailbox),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The lock of the folder's messages, UIDs and keywords, while the folder is where it should be.
+    pub fn lock(&self, wait: Duration) -> Result<Lock> {
+        let lock = match Lock::take(&self.dir, uid_list::FILE, wait) {
+            // In a directory that was removed nothing can be made.
+            Err(StoreError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::NoSuchMailbox);
+            }
+            other => other?,
+        };
+        self.check()?;
+        Ok(lock)
     }
 
     pub fn place(&self, place: Place) -> &Dir {

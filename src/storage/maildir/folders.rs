@@ -20,13 +20,18 @@ pub fn create(root: &Root, name: &MailboxName, special_use: Option<SpecialUse>) 
     if name.is_inbox() || root.exists(name)? {
         return Err(StoreError::AlreadyExists);
     }
+    let noted = attributes::read(root)?;
+    for (other, _) in noted.iter().filter(|(other, given)| *other != name && special_use == Some(**given)) {
+        if root.exists(other)? {
+            return Err(StoreError::Cannot("another mailbox has this special use"));
+        }
+    }
     let entry = root.new_entry(name)?;
     folder::make(&root.dir, &entry).map_err(too_long)?;
     // A leftover of a mailbox of this name that another program removed must not apply to this one.
-    let noted = attributes::read(root)?;
     if special_use.is_some() || noted.contains_key(name) {
         let change = |uses: &mut attributes::SpecialUses| {
-            uses.remove(name);
+            uses.retain(|other, given| other != name && special_use != Some(*given));
             uses.extend(special_use.map(|special_use| (name.clone(), special_use)));
         };
         if let Err(error) = attributes::update(root, change) {
@@ -42,7 +47,12 @@ pub fn delete(root: &Root, name: &MailboxName) -> Result<()> {
     if name.is_inbox() {
         return Err(StoreError::Cannot("INBOX cannot be deleted"));
     }
-    let entry = root.entry(name)?;
+    let entry = match root.entry(name) {
+        Err(StoreError::NoSuchMailbox) if root.entries()?.keys().any(|other| other.is_below(name)) => {
+            return Err(StoreError::HasChildren);
+        }
+        other => other?,
+    };
     let mut tries = 0;
     loop {
         match root.dir.rename_new(&entry, &root.dir, TRASH) {
@@ -81,13 +91,16 @@ pub fn rename(root: &Arc<Root>, from: &MailboxName, to: &MailboxName) -> Result<
     if from.is_inbox() {
         return rename_inbox(root, to);
     }
+    if to.is_below(from) {
+        return Err(StoreError::Cannot("a mailbox cannot be moved below itself"));
+    }
     let entries = root.entries()?;
     let target = root.new_entry(to)?;
     let mut plan: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     let own = entries.get(from);
     for (name, entry) in &entries {
         let Some(moved) = name.moved(from, to) else { continue };
-        if entries.contains_key(&moved) && moved.moved(from, to).is_none() {
+        if entries.contains_key(&moved) {
             return Err(StoreError::AlreadyExists);
         }
         let new = match own.and_then(|own| entry.strip_prefix(own.as_slice())) {
@@ -102,10 +115,6 @@ pub fn rename(root: &Arc<Root>, from: &MailboxName, to: &MailboxName) -> Result<
     }
     if plan.is_empty() {
         return Err(StoreError::NoSuchMailbox);
-    }
-    // Into its own children: the deepest first, so that each new name is free.
-    if to.is_below(from) {
-        plan.sort_by_key(|(old, _)| std::cmp::Reverse(old.len()));
     }
     let mut done: Vec<&(Vec<u8>, Vec<u8>)> = Vec::new();
     for step in &plan {

@@ -1,6 +1,5 @@
 //! Who may write, for how long, and stale locks: lock files as Dovecot makes them, so that both respect each other.
 
-use crate::limits;
 use crate::log::{Level, log};
 use crate::storage::error::{Result, StoreError};
 use crate::sys::file::{Dir, Stat, stat_file};
@@ -76,11 +75,6 @@ impl Lock {
             std::thread::sleep(pause);
             pause = (pause * 3 / 2).min(Duration::from_millis(200));
         }
-    }
-
-    /// The lock of a folder's messages, keywords and UIDs.
-    pub fn of_messages(dir: &Dir) -> Result<Lock> {
-        Self::take(dir, super::uid_list::FILE, limits::TIME_LOCK)
     }
 
     /// To be called now and then in long work, so that nobody thinks us dead.

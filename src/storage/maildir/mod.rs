@@ -16,6 +16,7 @@ mod keywords;
 mod lock;
 mod mailbox;
 mod message;
+mod recent;
 mod root;
 mod scan;
 mod sizes;

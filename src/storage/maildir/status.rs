@@ -1,7 +1,6 @@
 //! What STATUS asks, remembered as long as nothing in the folder changes.
 
 use super::file_name;
-use super::folder::Place;
 use super::mailbox::MaildirMailbox;
 use crate::storage::{Mailbox, MailboxStatus, Result, StatusWanted};
 use crate::types::{SystemFlag, Uid};
@@ -10,7 +9,7 @@ impl MaildirMailbox {
     pub(super) fn status(&mut self, wanted: StatusWanted) -> Result<MailboxStatus> {
         let mut status = MailboxStatus {
             messages: count(self.messages.len()),
-            recent: count(self.messages.iter().filter(|m| m.place == Place::New).count()),
+            recent: count(self.recent.len()),
             uid_next: self.uid_next(),
             uid_validity: self.uid_validity(),
             unseen: 0,

@@ -6,8 +6,10 @@ use super::interop::dovecot_uidlist::{Fields, Header, Record};
 use super::interop::dovecot_uidvalidity;
 use super::lock::Lock;
 use super::mailbox::{MaildirMailbox, Message};
+use super::recent;
 use super::scan::{Found, Listing, Stamp};
 use super::uid_list::{self, Refreshed};
+use super::watch::Watch;
 use crate::limits;
 use crate::log::{Level, Quoted, log};
 use crate::storage::{Access, Changes, Result, StoreError};
@@ -41,7 +43,7 @@ impl MaildirMailbox {
     /// What [`crate::storage::Mailbox::sync`] promises.
     pub(super) fn look(&mut self) -> Result<Changes> {
         self.folder.check()?;
-        let noticed = self.watch.as_ref().is_some_and(|w| w.drain());
+        let noticed = self.watch.as_mut().is_some_and(Watch::drain);
         let (new, cur) = (self.stat_part(b"new")?, self.stat_part(b"cur")?);
         let first = self.uid_validity.is_none();
         if !first && !(self.new_stamp.is_of(&new) && self.cur_stamp.is_of(&cur)) {
@@ -59,6 +61,14 @@ impl MaildirMailbox {
         }
         self.settle(&mut changes);
         Ok(changes)
+    }
+
+    /// Whether a look would find something, as far as can be told without one.
+    pub(super) fn is_outdated(&self) -> Result<bool> {
+        Ok(self.new_stamp.is_outdated(&self.stat_part(b"new")?)
+            || self.cur_stamp.is_outdated(&self.stat_part(b"cur")?)
+            || !self.list.is_current(&self.folder.dir)
+            || !self.keywords.is_current(&self.folder.dir))
     }
 
     fn stat_part(&self, name: &[u8]) -> Result<Stat> {
@@ -84,8 +94,9 @@ impl MaildirMailbox {
             }
         }
         let highest = arrived.iter().map(|(_, uid, _)| uid.get()).max().unwrap_or(0);
+        let untold = self.list.header().and_then(|h| recent::first_untold(&self.folder.dir, h.uid_validity));
         for (found, uid, fields) in arrived {
-            if found.fresh {
+            if untold.map_or(found.fresh, |first| uid.get() >= first) {
                 self.recent.insert(uid);
             }
             changes.arrived.insert(uid);
@@ -104,10 +115,29 @@ impl MaildirMailbox {
         self.messages.sort_unstable_by_key(|m| m.uid);
         self.uid_next = next;
         self.uid_validity = self.list.header().map(|h| h.uid_validity);
+        if lock.is_some() {
+            self.note_told(untold, list_made);
+        }
         if let Some(lock) = lock.as_mut().filter(|_| scan.complete || self.sizes_are_worth_recording()) {
             self.tidy_list(lock);
         }
         Ok(())
+    }
+
+    /// Notes what this session is told of, so that no other calls it recent. With a new and empty list nothing was told yet.
+    fn note_told(&mut self, untold: Option<u32>, list_made: bool) {
+        let first = match self.access {
+            Access::ReadWrite => self.uid_next,
+            Access::ReadOnly if list_made && self.messages.is_empty() => self.uid_next,
+            Access::ReadOnly => return,
+        };
+        if let Some(uid_validity) = self.uid_validity
+            && untold != Some(first)
+            && let Err(error) = recent::write(&self.folder.dir, self.folder.file_mode, uid_validity, first)
+            && self.said.first_time(b":recent")
+        {
+            log!(Level::Notice, "{}: cannot note what is recent: {error}", self.path_shown());
+        }
     }
 
     /// A letter that got its name gives another flag to whoever carries it.
@@ -127,12 +157,9 @@ impl MaildirMailbox {
 
     /// The lock, or `None` if it cannot be had but there is a list to show the mailbox by.
     fn lock_for_news(&mut self) -> Result<Option<Lock>> {
-        match Lock::take(&self.folder.dir, uid_list::FILE, limits::TIME_LOCK_FOR_NEWS) {
-            Ok(lock) => {
-                // Deleted while we waited?
-                self.folder.check()?;
-                Ok(Some(lock))
-            }
+        match self.folder.lock(limits::TIME_LOCK_FOR_NEWS) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(StoreError::NoSuchMailbox) => Err(StoreError::NoSuchMailbox),
             Err(error) => {
                 if self.uid_validity.is_none() && self.folder.dir.stat(uid_list::FILE).is_err() {
                     return Err(error);

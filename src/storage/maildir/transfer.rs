@@ -7,6 +7,7 @@ use super::interop::dovecot_uidlist::Fields;
 use super::lock::Lock;
 use super::mailbox::{MaildirMailbox, Message};
 use super::uid_list;
+use crate::limits;
 use crate::log::{Level, log};
 use crate::storage::{Copied, Result, StoreError};
 use crate::sys::file::{must_copy, set_modified, stat_file};
@@ -35,7 +36,7 @@ impl MaildirMailbox {
         if sources.is_empty() {
             return self.nothing_copied(&staging.folder);
         }
-        let mut lock = Lock::of_messages(&staging.folder.dir)?;
+        let mut lock = staging.folder.lock(limits::TIME_LOCK)?;
         let (uid_validity, uids) = staging.publish(&mut lock)?;
         Ok(Copied { uid_validity, pairs: sources.into_iter().zip(uids).collect() })
     }
@@ -97,8 +98,6 @@ impl MaildirMailbox {
             return self.nothing_copied(&target);
         }
         let (mut lock, mut target_lock) = self.lock_both(&target)?;
-        self.folder.check()?;
-        target.check()?;
         let plan = self.plan_move(&indices, &target, &mut target_lock)?;
         // The UIDs come first: should we be stopped between, some are lost, but no message ever has two.
         let new: Vec<(&[u8], Fields)> =
@@ -143,11 +142,11 @@ impl MaildirMailbox {
     /// Both locks, taken in the order of the paths, so that two sessions that move in opposite directions do not wait for each other.
     fn lock_both(&self, target: &Folder) -> Result<(Lock, Lock)> {
         if self.folder.path < target.path {
-            let lock = Lock::of_messages(&self.folder.dir)?;
-            Ok((lock, Lock::of_messages(&target.dir)?))
+            let lock = self.folder.lock(limits::TIME_LOCK)?;
+            Ok((lock, target.lock(limits::TIME_LOCK)?))
         } else {
-            let lock = Lock::of_messages(&target.dir)?;
-            Ok((Lock::of_messages(&self.folder.dir)?, lock))
+            let lock = target.lock(limits::TIME_LOCK)?;
+            Ok((self.folder.lock(limits::TIME_LOCK)?, lock))
         }
     }
 
