@@ -104,6 +104,8 @@ mod tests {
         opened: u32,
         /// Reading this message fails.
         unreadable: Option<Uid>,
+        /// Of every INTERNALDATE; the moment is midnight UTC of the day that the UID counts.
+        zone: i16,
     }
 
     struct Content(Vec<u8>, Arc<AtomicU64>);
@@ -155,7 +157,7 @@ mod tests {
             unreachable!()
         }
         fn internal_date(&mut self, uid: Uid) -> Result<DateTime> {
-            Ok(DateTime::utc(i64::from(uid.get()) * 86_400))
+            Ok(DateTime { seconds: i64::from(uid.get()) * 86_400, zone: self.zone })
         }
         fn size(&mut self, uid: Uid) -> Result<u64> {
             Ok(self.messages[uid.get() as usize - 1].len() as u64)
@@ -190,6 +192,7 @@ mod tests {
             octets_read: Arc::default(),
             opened: 0,
             unreadable: None,
+            zone: 0,
         }
     }
 
@@ -223,6 +226,28 @@ mod tests {
         let neither = Query::Not(Box::new(Query::And(vec![text("absent"), seen()])));
         assert_eq!(run(&neither, &mut mailbox, Extent::All), [1, 2, 3, 4]);
         assert_eq!(mailbox.opened, 4);
+    }
+
+    #[test]
+    fn the_day_of_a_message_is_that_of_its_own_zone() {
+        let mut mailbox = fake(&[MESSAGE; 4]);
+        let on = Query::On(Date::from_days(3));
+        assert_eq!(run(&on, &mut mailbox, Extent::All), [3]);
+        mailbox.zone = -60;
+        assert_eq!(run(&on, &mut mailbox, Extent::All), [4]);
+        assert_eq!(run(&Query::Before(Date::from_days(3)), &mut mailbox, Extent::All), [1, 2, 3]);
+    }
+
+    #[test]
+    fn age_is_counted_from_the_moment_given() {
+        let mut mailbox = fake(&[MESSAGE; 4]);
+        let messages: Vec<Uid> = mailbox.uids.iter().collect();
+        let view = View { messages: &messages, saved: &UidSet::new() };
+        let mut at = |query| {
+            search(&query, &mut mailbox, &view, 4 * 86_400, Extent::All, &mut || false).unwrap().uids.to_string()
+        };
+        assert_eq!(at(Query::Older(86_400)), "1:3");
+        assert_eq!(at(Query::Younger(86_400)), "3:4");
     }
 
     #[test]
