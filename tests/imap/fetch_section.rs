@@ -196,6 +196,28 @@ on_both_stores! {
         assert_eq!(client.ok("SEARCH TEXT x").found(), [1]);
     }
 
+    fn a_message_of_more_parts_than_are_told_apart_is_answered(server) {
+        let head = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+        let message = format!("{head}{}--b--\r\n", "--b\r\n\r\n.\r\n".repeat(30_000));
+        let mut client = filled(server, message.as_bytes());
+        let answer = client.ok("FETCH 1 (BODYSTRUCTURE BODY.PEEK[9000] BODY.PEEK[29999] BODY.PEEK[TEXT])");
+        assert_eq!(answer.fetches()[0].1.len(), 4);
+        assert_eq!(answer.item(1, "BODY[9000]").unwrap().text(), ".");
+        assert_eq!(answer.item(1, "BODY[TEXT]").unwrap().bytes().len(), message.len() - head.len());
+    }
+
+    fn parameters_and_boundaries_out_of_all_proportion_are_answered(server) {
+        let mut message = String::from("Content-Type: multipart/mixed");
+        for n in 0..10_000 {
+            message += &format!(";\r\n p*{n}*=%41; q{n}*99999999*=x");
+        }
+        message += &format!(";\r\n boundary={}\r\n\r\n--x\r\n\r\nbody\r\n", "x".repeat(100_000));
+        let mut client = filled(server, message.as_bytes());
+        let answer = client.ok("FETCH 1 (BODYSTRUCTURE BODY BODY.PEEK[] BODY.PEEK[1])");
+        assert_eq!(answer.fetches()[0].1.len(), 4);
+        assert_eq!(answer.item(1, "BODY[]").unwrap().bytes(), message.as_bytes());
+    }
+
     fn a_header_of_very_many_lines_is_answered(server) {
         let mut message = String::from("To: a@b");
         for n in 0..20_000 {

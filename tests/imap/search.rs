@@ -325,6 +325,27 @@ on_both_stores! {
         assert_eq!(found(&mut client, "BODY haystack"), NONE);
     }
 
+    fn dates_that_no_calendar_has_are_no_dates(server) {
+        let mut client = server.connect();
+        for date in [
+            "1 Jan 99999 00:00:00 +0000",
+            "1 Foo 2020 00:00:00 +0000",
+            "0 Jan 2020 00:00:00 +0000",
+            "31 Feb 2020 00:00:00 +0000",
+            "1 Jan 18446744073709551616 00:00:00 +9999",
+            "99999999999999999999",
+            "",
+        ] {
+            client.append("INBOX", "", format!("Date: {date}\r\n\r\n").as_bytes());
+        }
+        // A leap second is in its day.
+        client.append("INBOX", "", b"Date: Sat, 31 Dec 2016 23:59:60 +0000\r\n\r\n");
+        client.ok("SELECT INBOX");
+        assert_eq!(found(&mut client, "SENTON 31-Dec-2016"), [8]);
+        assert_eq!(found(&mut client, "OR SENTSINCE 1-Jan-2019 SENTBEFORE 31-Dec-2016").last(), None);
+        assert_eq!(client.ok("FETCH 1:* ENVELOPE").fetches().len(), 8);
+    }
+
     fn many_encoded_words_are_searched(server) {
         let mut client = server.connect();
         let mut message = String::from("Subject: ");
