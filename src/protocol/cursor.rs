@@ -16,8 +16,9 @@ pub enum SyntaxError {
     Limit(&'static str),
     /// `NO [CANNOT]`: right as an astring, but no mailbox name that can exist.
     Mailbox(&'static str),
-    /// `NO [BADCHARSET (...)]`: SEARCH with a charset that is not known.
-    Charset,
+    /// `NO [BADCHARSET (...)]`: SEARCH with a charset that is not known. If it was to save its result, that is now empty (RFC 5182
+    /// section 2.1).
+    Charset { saving: bool },
     /// `BAD`: no such command.
     UnknownCommand,
 }

@@ -11,7 +11,7 @@ use crate::types::mailbox::normalized;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Written {
     pub name: MailboxName,
-    /// The text as the client wrote it, if it is not in Unicode's form C: the answer then names both (RFC 9051 section 6.3.9.7, OLDNAME).
+    /// The text as the client wrote it, if it is not in Unicode's form C, or INBOX in other letters: the answer then names both (RFC 9051 section 6.3.9.7, OLDNAME).
     pub old_name: Option<String>,
 }
 
@@ -31,7 +31,7 @@ impl Cursor<'_> {
         let text = decode(&octets, self.dialect())?;
         let text = text_of(&text);
         let name = MailboxName::parse(text).map_err(|bad| SyntaxError::Mailbox(bad.0))?;
-        let changed = !name.as_str().eq_ignore_ascii_case(text);
+        let changed = name.as_str() != text;
         Ok(Written { name, old_name: changed.then(|| text.to_owned()) })
     }
 
@@ -118,6 +118,6 @@ mod tests {
         let written = |wire: &str| Cursor::new(wire.as_bytes(), Dialect::Rev2).mailbox_as_written(|text| text).unwrap();
         assert_eq!(written("\"e\u{301}\"").old_name.as_deref(), Some("e\u{301}"));
         assert_eq!(written("\"\u{e9}\"").old_name, None);
-        assert_eq!(written("inbox").old_name, None);
+        assert_eq!(written("inbox").old_name.as_deref(), Some("inbox"));
     }
 }

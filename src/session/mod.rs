@@ -22,6 +22,7 @@ use crate::protocol::response::code::Code;
 use crate::protocol::response::{self, Condition};
 use crate::storage::{MailStore, StoreError};
 use crate::types::Secret;
+use crate::types::UidSet;
 use channel::Channel;
 use command::{News, State, append, general};
 use input::{Heard, Silence};
@@ -312,7 +313,10 @@ impl Session {
                 response::status(out, Some(tag), Condition::No, Some(&Code::Cannot), why);
                 Ok(())
             }
-            SyntaxError::Charset => {
+            SyntaxError::Charset { saving } => {
+                if let (true, Some(selected)) = (saving, &mut self.selected) {
+                    selected.save(UidSet::new());
+                }
                 let code = Code::BadCharset(vec!["US-ASCII", "UTF-8"]);
                 response::status(out, Some(tag), Condition::No, Some(&code), "Unknown charset");
                 Ok(())

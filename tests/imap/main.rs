@@ -15,6 +15,7 @@ mod idle;
 mod limits;
 mod list;
 mod mailbox;
+mod rfc_examples;
 mod search;
 mod select;
 mod starttls;

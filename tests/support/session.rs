@@ -14,7 +14,7 @@ use imapd::testing::transport::wait::Stop;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -80,16 +80,27 @@ impl Server {
     /// A client that is logged in.
     pub fn connect(&self) -> Client {
         let open = self.opener();
-        let mut client = serve(move |channel| {
+        let (ours, thread) = serve(move |channel| {
             let greeting = Greeting::PreAuth;
             Session::new(channel, open(), options(greeting)).run();
         });
+        let mut client = client(ours, thread);
         client.greeting();
         client
     }
 
     /// A client to whom the server has not yet said anything.
     pub fn connect_before_login(&self) -> Client {
+        let (ours, thread) = self.accept(&[("test", "test")]);
+        client(ours, thread)
+    }
+
+    /// The client's end of a connection to which the server has not yet said anything, as it is. All of `users`, names and passwords, have the one mail.
+    pub fn connect_raw(&self, users: &'static [(&'static str, &'static str)]) -> UnixStream {
+        self.accept(users).0
+    }
+
+    fn accept(&self, users: &'static [(&'static str, &'static str)]) -> (UnixStream, JoinHandle<()>) {
         let open = self.opener();
         let tls = self.tls.clone();
         serve(move |channel| {
@@ -99,7 +110,7 @@ impl Server {
                 peer: Peer::default(),
                 service: "imap",
             };
-            if let LoginOutcome::LoggedIn { channel, tag, .. } = login(channel, &policy, &mut OnePassword) {
+            if let LoginOutcome::LoggedIn { channel, tag, .. } = login(channel, &policy, &mut Passwords(users)) {
                 Session::new(channel, open(), options(Greeting::LoggedIn(tag))).run();
             }
         })
@@ -110,13 +121,17 @@ fn options(greeting: Greeting) -> SessionOptions {
     SessionOptions { user: "test".into(), peer: Peer::default(), service: "imap", greeting }
 }
 
-/// Runs the server's side in a thread. A panic there fails the test when the client is dropped.
-fn serve(side: impl FnOnce(Channel) + Send + 'static) -> Client {
+/// Runs the server's side in a thread.
+fn serve(side: impl FnOnce(Channel) + Send + 'static) -> (UnixStream, JoinHandle<()>) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(PATIENCE)).unwrap();
     ours.set_write_timeout(Some(PATIENCE)).unwrap();
     let stream = Stream::socket(OwnedFd::from(theirs)).unwrap();
-    let thread = thread::spawn(move || side(Channel::new(stream, Stop(None))));
+    (ours, thread::spawn(move || side(Channel::new(stream, Stop(None)))))
+}
+
+/// A panic of the session fails the test when the client is dropped.
+fn client(ours: UnixStream, thread: JoinHandle<()>) -> Client {
     let mut client = Client::new(ours);
     client.at_end(move || {
         let ended = thread.join();
@@ -125,13 +140,15 @@ fn serve(side: impl FnOnce(Channel) + Send + 'static) -> Client {
     client
 }
 
-/// Knows one user.
-struct OnePassword;
+/// Knows these names and passwords.
+struct Passwords(&'static [(&'static str, &'static str)]);
 
-impl Authenticator for OnePassword {
+impl Authenticator for Passwords {
     fn authenticate(&mut self, credentials: &Credentials, _peer: &Peer) -> Result<Account, Refusal> {
-        if credentials.user == "test" && credentials.password.expose() == b"test" {
-            Ok(Account { name: "test".into(), unix: None })
+        let password = credentials.password.expose();
+        let known = |(name, secret): &(&str, &str)| credentials.user == *name && password == secret.as_bytes();
+        if self.0.iter().any(known) {
+            Ok(Account { name: credentials.user.clone(), unix: None })
         } else {
             Err(Refusal::Failed)
         }

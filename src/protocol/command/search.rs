@@ -43,7 +43,8 @@ impl Search {
         }
         let mut charset = Charset::Unsaid;
         if cursor.take_word("CHARSET ") {
-            charset = Charset::named(&cursor.astring()?)?;
+            let saving = returns.is_some_and(|returns| returns.save);
+            charset = Charset::named(&cursor.astring()?).ok_or(SyntaxError::Charset { saving })?;
             cursor.space()?;
         }
         let mut keys = Keys { charset, count: 0 };
@@ -114,12 +115,12 @@ enum Charset {
 }
 
 impl Charset {
-    fn named(name: &[u8]) -> Parse<Self> {
+    fn named(name: &[u8]) -> Option<Self> {
         // These two must be known (RFC 9051 section 6.4.4).
         if name.eq_ignore_ascii_case(b"UTF-8") || name.eq_ignore_ascii_case(b"US-ASCII") {
-            return Ok(Charset::Unsaid);
+            return Some(Charset::Unsaid);
         }
-        if charset::is_known(name) { Ok(Charset::Other(name.to_vec())) } else { Err(SyntaxError::Charset) }
+        charset::is_known(name).then(|| Charset::Other(name.to_vec()))
     }
 }
 
@@ -525,7 +526,7 @@ mod tests {
         }
         let latin = parsed_octets(b"SEARCH CHARSET iso-8859-1 SUBJECT {1}\r\n\xfc", Dialect::Rev1);
         assert!(matches!(latin, Command::Search(Search { query, .. }) if query == subject));
-        assert_eq!(refused("SEARCH CHARSET X-UNKNOWN ALL"), SyntaxError::Charset);
+        assert_eq!(refused("SEARCH CHARSET X-UNKNOWN ALL"), SyntaxError::Charset { saving: false });
     }
 
     #[test]

@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn the_mailbox_is_named_in_the_dialect() {
         let select = |name: &str| Select { mailbox: MailboxName::parse(name).unwrap(), old_name: None };
-        assert_eq!(parsed("SELECT inbox"), Command::Select(select("INBOX")));
+        assert_eq!(parsed("SELECT INBOX"), Command::Select(select("INBOX")));
         assert_eq!(parsed("examine &APw-x"), Command::Examine(select("\u{fc}x")));
         assert_eq!(parsed_octets(b"SELECT A&B", Dialect::Rev2), Command::Select(select("A&B")));
         let decomposed = Select { old_name: Some("u\u{308}".to_owned()), ..select("\u{fc}") };

@@ -40,7 +40,7 @@ pub fn syntax_text(error: &SyntaxError) -> String {
     match error {
         SyntaxError::Expected { what, at } => format!("Expected {what} at octet {at}"),
         SyntaxError::Limit(what) | SyntaxError::Mailbox(what) => (*what).into(),
-        SyntaxError::Charset => "Unknown charset".into(),
+        SyntaxError::Charset { .. } => "Unknown charset".into(),
         SyntaxError::UnknownCommand => "Unknown command".into(),
     }
 }
