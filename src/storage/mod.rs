@@ -94,7 +94,8 @@ pub trait Mailbox: Send {
     /// Every message, as of the last sync.
     fn uids(&self) -> &UidSet;
 
-    /// Those of [`Mailbox::uids`] of which this session is the first to be told (RFC 3501 section 2.3.2, \Recent).
+    /// Those of [`Mailbox::uids`] of which this session is the first to be told (RFC 3501 section 2.3.2, \Recent). A store on disk may
+    /// know it only of messages that came without flags.
     fn recent(&self) -> &UidSet;
 
     /// Looks at the store and says what changed since the last sync: everything that others did, and the arrivals and expunges that were
@@ -103,7 +104,7 @@ pub trait Mailbox: Send {
     fn sync(&mut self) -> Result<Changes>;
 
     /// Readable when [`Mailbox::sync`] may have something to tell; `None` if the store cannot say and must be polled. Calling sync
-    /// makes it unreadable again.
+    /// makes it unreadable again. Watching begins with the first call: what happened before it only a sync after it is sure to tell.
     fn watch(&mut self) -> Option<BorrowedFd<'_>>;
 
     /// The message's flags, or `None` if there is no such message. No disk is touched.

@@ -18,6 +18,10 @@ pub fn idle(context: &mut Context<'_>, selected: &mut Option<Selected>) -> Resul
     let patience = context.channel.patience;
     let end = Instant::now() + patience.idle;
     let mut keepalive = Instant::now() + patience.keepalive;
+    if let Some(selected) = selected {
+        // Watching begins before the first look, so that nothing falls between the two.
+        selected.mailbox.watch();
+    }
     loop {
         if let Some(selected) = selected {
             updates::tell(context.channel, selected, *context.enabled, News::All)?;

@@ -96,8 +96,7 @@ impl User {
             return Err(StoreError::Cannot("INBOX cannot be deleted"));
         }
         let Some(uid_validity) = self.names.remove(name) else {
-            let parent = self.names.keys().any(|n| n.is_below(name));
-            return Err(if parent { StoreError::HasChildren } else { StoreError::NoSuchMailbox });
+            return Err(StoreError::NoSuchMailbox);
         };
         if let Some(mut folder) = self.folders.remove(&uid_validity) {
             self.cost -= folder.messages.values().map(Message::cost).sum::<u64>();
@@ -113,9 +112,6 @@ impl User {
         }
         if from.is_inbox() {
             return self.rename_inbox(to);
-        }
-        if to.is_below(from) {
-            return Err(StoreError::Cannot("a mailbox cannot be renamed to a name below itself"));
         }
         let mut renamed = Vec::new();
         for old in self.names.keys() {

@@ -138,7 +138,7 @@ on_both_stores! {
         let (mut store, mut other) = (server.store(), server.store());
         let mut first = open(&mut *store, &inbox());
         let mut second = open(&mut *other, &inbox());
-        let uid = append(&mut *server.store(), &inbox(), "\\Seen", b"x");
+        let uid = append(&mut *server.store(), &inbox(), "", b"x");
         assert_eq!(second.sync().unwrap().arrived, set(&[uid]));
         assert_eq!(first.sync().unwrap().arrived, set(&[uid]));
         assert_eq!((first.recent(), second.recent()), (&set(&[]), &set(&[uid])));

@@ -95,7 +95,7 @@ on_both_stores! {
         store.delete(&name("a")).unwrap();
         assert_eq!(exists(&mut *server.store()), ["INBOX", "a/b"]);
         assert_eq!(contents(&mut *open(&mut *store, &name("a/b"))), [message("child")]);
-        refused!(store.delete(&name("a")), StoreError::HasChildren);
+        refused!(store.delete(&name("a")), StoreError::NoSuchMailbox);
         refused!(store.delete(&name("none")), StoreError::NoSuchMailbox);
     }
 
@@ -167,7 +167,6 @@ on_both_stores! {
         refused!(store.rename(&name("a"), &name("a")), StoreError::AlreadyExists);
         refused!(store.rename(&name("a"), &name("INBOX")), StoreError::AlreadyExists);
         refused!(store.rename(&name("a"), &name("c")), StoreError::AlreadyExists);
-        refused!(store.rename(&name("a"), &name("a/y")), StoreError::Cannot(_));
         refused!(store.rename(&name("none"), &name("d")), StoreError::NoSuchMailbox);
         assert_eq!(exists(&mut *store), before);
     }

@@ -119,10 +119,14 @@ on_both_stores! {
         assert!(peace);
     }
 
-    fn a_change_before_the_watch_wakes_too(server) {
+    fn a_sync_after_the_first_watch_misses_nothing(server) {
         let mut store = server.store();
         let mut mailbox = open(&mut *store, &inbox());
-        append(&mut *server.store(), &inbox(), "", b"x");
+        let before = append(&mut *server.store(), &inbox(), "", b"x");
+        let _ = mailbox.watch();
+        let between = append(&mut *server.store(), &inbox(), "", b"y");
+        assert_eq!(mailbox.sync().unwrap().arrived, set(&[before, between]));
+        append(&mut *server.store(), &inbox(), "", b"z");
         assert!(woken(&mut *mailbox, 10_000));
     }
 }
