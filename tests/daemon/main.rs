@@ -7,4 +7,6 @@ mod errors;
 mod load;
 mod log;
 mod modes;
+mod privilege;
+mod signals;
 mod tls;
