@@ -66,9 +66,9 @@ pub fn run(listeners: Vec<Listener>, mut certificates: Certificates, launcher: &
                     notify::ready();
                 }
                 Signal::Terminate | Signal::Interrupt if !acceptor.listeners.is_empty() => {
-                    log!(Level::Notice, "stopping; {} sessions go on", launcher.running());
-                    notify::stopping();
                     acceptor.listeners.clear();
+                    notify::stopping();
+                    log!(Level::Notice, "stopping; {} sessions go on", launcher.running());
                 }
                 Signal::Terminate | Signal::Interrupt => {
                     log!(Level::Notice, "ending {} sessions", launcher.running());
