@@ -73,10 +73,7 @@ impl Channel {
         let (taken, progress) = self.framer.push(&self.inbox[self.used..]);
         self.used = self.inbox.len().min(self.used + taken);
         match progress {
-            Progress::More => {
-                self.used = self.inbox.len();
-                None
-            }
+            Progress::More => None,
             Progress::Literal(header) => Some(Heard::Literal(header)),
             Progress::Complete => Some(Heard::Command(self.framer.take())),
             Progress::TooLong(what) => Some(Heard::TooLong(what)),

@@ -45,9 +45,7 @@ pub struct World {
 /// Runs a test on each kind of store.
 pub fn each_store(test: fn(&World)) {
     test(&World::new(Mail::Memory(MemoryServer::new())));
-    if std::env::var_os("IMAPD_TEST_MEMORY_ONLY").is_none() {
-        test(&World::new(Mail::Maildir(tempfile::tempdir().unwrap())));
-    }
+    test(&World::new(Mail::Maildir(tempfile::tempdir().unwrap())));
 }
 
 /// For tests that have nothing to do with the store.
