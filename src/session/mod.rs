@@ -335,3 +335,32 @@ impl Session {
 fn gone() -> End {
     End::Bye("The selected mailbox is gone".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::Stream;
+    use crate::transport::wait::Stop;
+    use std::io::Read;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    fn refused(greeting: Greeting, error: StoreError) -> String {
+        let (mut client, server) = UnixStream::pair().unwrap();
+        refuse(Channel::new(Stream::socket(OwnedFd::from(server)).unwrap(), Stop(None)), &greeting, error);
+        let mut said = String::new();
+        client.read_to_string(&mut said).unwrap();
+        said
+    }
+
+    #[test]
+    fn who_logs_in_and_has_no_mail_hears_no_and_bye() {
+        let tag = said::parse(b"a1 NOOP", Dialect::Rev1).tag.unwrap();
+        let said = refused(Greeting::LoggedIn(tag), StoreError::Io(io::Error::other("/home/alice: gone")));
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(lines[0].starts_with("a1 NO [UNAVAILABLE] ") && lines[1].starts_with("* BYE [UNAVAILABLE] "), "{said}");
+        assert!(!said.contains("alice"));
+        let said = refused(Greeting::PreAuth, StoreError::NoPermission);
+        assert!(said.starts_with("* BYE [NOPERM] ") && said.lines().count() == 1, "{said}");
+    }
+}
