@@ -6,3 +6,4 @@ mod support;
 mod concurrent;
 mod contract;
 mod mail;
+mod maildir;

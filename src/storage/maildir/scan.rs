@@ -129,6 +129,11 @@ impl Stamp {
         Self { identity: (stat.device, stat.inode), modified: stat.modified, doubt }
     }
 
+    /// Has the directory read again next time.
+    pub fn distrust(&mut self) {
+        self.doubt = Doubt::Now;
+    }
+
     /// Whether the directory must be read again.
     pub fn is_outdated(&self, stat: &Stat) -> bool {
         self.changed(stat)

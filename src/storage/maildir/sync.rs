@@ -108,7 +108,7 @@ impl MaildirMailbox {
             next = self.list.next_uid().max(next);
         } else {
             if !dealt.is_empty() {
-                self.new_stamp = Stamp::default();
+                self.new_stamp.distrust();
             }
             self.waiting = unmatched;
         }
@@ -124,11 +124,13 @@ impl MaildirMailbox {
         Ok(())
     }
 
-    /// Notes what this session is told of, so that no other calls it recent. With a new and empty list nothing was told yet.
+    /// Notes what this session is told of, so that no other calls it recent. With a new list, and no mail but in `new`, nothing was told yet.
     fn note_told(&mut self, untold: Option<u32>, list_made: bool) {
         let first = match self.access {
             Access::ReadWrite => self.uid_next,
-            Access::ReadOnly if list_made && self.messages.is_empty() => self.uid_next,
+            Access::ReadOnly if list_made && self.messages.iter().all(|m| m.place == Place::New) => {
+                self.messages.first().map_or(self.uid_next, |m| m.uid.get())
+            }
             Access::ReadOnly => return,
         };
         if let Some(uid_validity) = self.uid_validity
@@ -505,7 +507,7 @@ impl MaildirMailbox {
             found.iter().map(|f| (file_name::base(listing.name(f)), Fields::default())).collect();
         if let Err(error) = self.list.append(&self.folder.dir, lock, &new) {
             log!(Level::Error, "{}: new messages get no UIDs: {error}", self.path_shown());
-            self.new_stamp = Stamp::default();
+            self.new_stamp.distrust();
         }
         // Even if that failed, some lines may have been written: they count.
         let records = match self.list.refresh(&self.folder.dir)? {

@@ -1,0 +1,516 @@
+//! What only a store on disk can promise: names, delivery by others, renames under our feet, and everything that can lie in a Maildir.
+
+use crate::mail::*;
+use imapd::testing::storage::maildir::interop::dovecot_uidlist::{UidList, strictly_valid};
+use imapd::testing::storage::maildir::{MaildirOptions, open as open_maildir};
+use imapd::testing::storage::{Access, MailStore, StatusWanted, StoreError};
+use imapd::testing::types::flag::FlagChange;
+use imapd::testing::types::{Keyword, Uid, UidSet, UidValidity};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A Maildir of its own.
+struct Place {
+    _dir: tempfile::TempDir,
+    root: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("Maildir");
+        let place = Self { _dir: dir, root };
+        place.store();
+        place
+    }
+
+    fn store(&self) -> Box<dyn MailStore> {
+        open_maildir(MaildirOptions { root: self.root.clone(), create: true }).unwrap()
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(path), content).unwrap();
+    }
+
+    fn text(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap()
+    }
+
+    /// As a mail delivery agent does it.
+    fn deliver(&self, base: &str) {
+        self.write(&format!("tmp/{base}"), format!("Subject: {base}\n\nbody\n"));
+        fs::rename(self.path(&format!("tmp/{base}")), self.path(&format!("new/{base}"))).unwrap();
+    }
+
+    fn files(&self, directory: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(directory)).unwrap();
+        let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn uid_list(&self) -> UidList {
+        let text = fs::read(self.path("dovecot-uidlist")).unwrap();
+        strictly_valid(&text).unwrap();
+        UidList::parse(&text).unwrap()
+    }
+}
+
+fn numbers(uids: &UidSet) -> Vec<u32> {
+    uids.iter().map(Uid::get).collect()
+}
+
+fn uid(number: u32) -> Uid {
+    Uid::new(number).unwrap()
+}
+
+#[test]
+fn delivered_mail_gets_uids_in_the_order_of_its_arrival() {
+    let place = Place::new();
+    for base in ["1700000002.M5P1.mx", "1700000001.P77.mx", "1700000002.M40P1.mx", "999.x"] {
+        place.deliver(base);
+    }
+    let mailbox = open(&mut *place.store(), &inbox());
+    assert_eq!(numbers(mailbox.uids()), [1, 2, 3, 4]);
+    assert_eq!(mailbox.recent(), mailbox.uids());
+    let bases: Vec<String> =
+        place.uid_list().records.iter().map(|r| String::from_utf8_lossy(&r.base).into_owned()).collect();
+    assert_eq!(bases, ["999.x", "1700000001.P77.mx", "1700000002.M5P1.mx", "1700000002.M40P1.mx"]);
+    assert!(place.files("new").is_empty());
+    assert_eq!(place.files("cur")[3], "999.x:2,");
+}
+
+#[test]
+fn a_read_only_mailbox_leaves_new_mail_where_it_is() {
+    let place = Place::new();
+    place.deliver("1.a.h");
+    let mut store = place.store();
+    let mut mailbox = store.open(&inbox(), Access::ReadOnly).unwrap();
+    assert_eq!(numbers(mailbox.uids()), [1]);
+    assert_eq!(place.files("new"), ["1.a.h"]);
+    let one: UidSet = mailbox.uids().clone();
+    assert!(matches!(mailbox.store(&one, FlagChange::Add, &flags("\\Seen")), Err(StoreError::NoPermission)));
+    assert!(matches!(mailbox.expunge(&one), Err(StoreError::NoPermission)));
+}
+
+#[test]
+fn what_a_mail_reader_renames_keeps_its_uid() {
+    let place = Place::new();
+    place.deliver("1.a.h");
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    fs::rename(place.path("cur/1.a.h:2,"), place.path("cur/1.a.h:2,FSZ,x=y")).unwrap();
+    // Before sync says so, the message is found under its new name and shown with its old flags.
+    assert_eq!(content(&mut *mailbox, uid(1)).unwrap(), b"Subject: 1.a.h\r\n\r\nbody\r\n");
+    assert!(mailbox.flags(uid(1)).unwrap().is_empty());
+    let changes = mailbox.sync().unwrap();
+    assert_eq!((numbers(&changes.flags), changes.arrived.is_empty()), (vec![1], true));
+    assert_eq!(mailbox.flags(uid(1)), Some(flags("\\Seen \\Flagged")));
+    // Changed again since, unknown to us: our change joins it, and what nobody understands stays.
+    fs::rename(place.path("cur/1.a.h:2,FSZ,x=y"), place.path("cur/1.a.h:2,RSZ,x=y")).unwrap();
+    let stored = mailbox.store(&set(&[uid(1)]), FlagChange::Add, &flags("\\Deleted $Junk")).unwrap();
+    assert_eq!(stored, [(uid(1), flags("\\Seen \\Answered \\Deleted $Junk"))]);
+    assert_eq!(place.files("cur"), ["1.a.h:2,RSTZa,x=y"]);
+    assert_eq!(place.text("dovecot-keywords"), "0 $Junk\n");
+}
+
+#[test]
+fn what_vanished_is_expunged_and_its_uid_is_not_dealt_again() {
+    let place = Place::new();
+    ["1.a.h", "2.b.h"].map(|base| place.deliver(base));
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    fs::remove_file(place.path("cur/2.b.h:2,")).unwrap();
+    assert!(matches!(mailbox.read(uid(2)), Err(StoreError::Expunged)));
+    assert_eq!(numbers(mailbox.uids()), [1, 2]);
+    assert_eq!(numbers(&mailbox.sync().unwrap().expunged), [2]);
+    // It comes back: a new message.
+    place.write("cur/2.b.h:2,", "x");
+    assert_eq!(numbers(&mailbox.sync().unwrap().arrived), [3]);
+    assert_eq!(numbers(open(&mut *place.store(), &inbox()).uids()), [1, 3]);
+    assert_eq!(place.uid_list().header.next_uid, 4);
+}
+
+#[test]
+fn what_is_no_message_is_passed_over() {
+    let place = Place::new();
+    place.deliver("1.good.h");
+    place.write("secret", "not yours");
+    symlink(place.path("secret"), place.path("cur/2.link.h:2,")).unwrap();
+    symlink("/dev/zero", place.path("new/2.zero.h")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(place.path("cur/3.fifo.h")).status().unwrap().success());
+    fs::create_dir(place.path("cur/4.dir.h")).unwrap();
+    place.write("cur/.hidden", "");
+    place.write("new/:2,S", "");
+    place.write("cur/5.line\nend", "");
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    assert_eq!(contents(&mut *mailbox).len(), 1);
+    // A message becomes something else under our feet.
+    fs::remove_file(place.path("cur/1.good.h:2,")).unwrap();
+    symlink(place.path("secret"), place.path("cur/1.good.h:2,")).unwrap();
+    assert!(mailbox.read(uid(1)).is_err());
+    assert_eq!(numbers(&mailbox.sync().unwrap().expunged), [1]);
+}
+
+#[test]
+fn strange_names_are_kept_as_they_are() {
+    let place = Place::new();
+    let long = format!("1700000000.{}", "x".repeat(241));
+    for name in ["1 with blank.h", "2.two:colons:2,S", "3.opaque:1,xyz", "4.\u{fc}.h:2,", &format!("{long}:2,")] {
+        place.write(&format!("cur/{name}"), "a\nb\r\nc");
+    }
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    assert_eq!(mailbox.uids().len(), 5);
+    for uid in mailbox.uids().clone().iter() {
+        assert_eq!((mailbox.size(uid).unwrap(), content(&mut *mailbox, uid).unwrap()), (7, b"a\r\nb\r\nc".to_vec()));
+    }
+    let small: UidSet = mailbox.uids().iter().take(4).collect();
+    let stored = mailbox.store(&small, FlagChange::Add, &flags("\\Flagged")).unwrap();
+    assert_eq!(stored.len(), 4);
+    assert!(place.files("cur").contains(&"3.opaque:1,xyz:2,F".to_owned()), "{:?}", place.files("cur"));
+    let last = mailbox.uids().difference(&small);
+    assert!(matches!(mailbox.store(&last, FlagChange::Add, &flags("\\Flagged \\Seen")), Err(StoreError::Limit(_))));
+    assert!(mailbox.sync().unwrap().is_empty());
+    drop(mailbox);
+    assert_eq!(open(&mut *place.store(), &inbox()).uids().len(), 5);
+    place.uid_list();
+}
+
+#[test]
+fn wrong_sizes_in_a_name_are_put_right() {
+    let place = Place::new();
+    place.write("cur/1.wrong.h,S=99,W=99:2,S", "a\nb\n");
+    place.write("cur/2.lying.h,S=4,W=5:2,S", "a\nb\n");
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    assert_eq!(content(&mut *mailbox, uid(1)).unwrap(), b"a\r\nb\r\n");
+    assert_eq!(mailbox.size(uid(1)).unwrap(), 6);
+    content(&mut *mailbox, uid(2)).unwrap();
+    assert_eq!(mailbox.size(uid(2)).unwrap(), 6);
+    let mut other = open(&mut *place.store(), &inbox());
+    assert!(mailbox.sync().unwrap().is_empty());
+    assert_eq!(place.files("cur"), ["1.wrong.h,S=4,W=6:2,S", "2.lying.h,S=4,W=6:2,S"]);
+    // A session that knew the old names goes on without noticing.
+    assert!(other.sync().unwrap().is_empty());
+    assert_eq!(content(&mut *other, uid(1)).unwrap(), b"a\r\nb\r\n");
+    assert_eq!(numbers(open(&mut *place.store(), &inbox()).uids()), [1, 2]);
+}
+
+#[test]
+fn computed_sizes_are_left_in_the_list_for_the_next_session() {
+    let place = Place::new();
+    place.write("cur/1.a.h:2,S", "a\nb\n");
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    assert_eq!(mailbox.size(uid(1)).unwrap(), 6);
+    drop(mailbox);
+    assert_eq!(place.uid_list().records[0].fields.wire_size(), Some(6));
+}
+
+#[test]
+fn appended_messages_have_sizes_dates_and_lf_line_ends_on_disk() {
+    let place = Place::new();
+    let mut store = place.store();
+    let date = imapd::testing::types::DateTime::utc(1_234_567_890);
+    append_dated(&mut *store, &inbox(), "\\Seen", Some(date), b"a\r\nb\r\n");
+    let name = &place.files("cur")[0];
+    assert!(name.ends_with(",S=4,W=6:2,S"), "{name}");
+    let path = place.path(&format!("cur/{name}"));
+    assert_eq!((fs::read(&path).unwrap(), fs::metadata(&path).unwrap().mtime()), (b"a\nb\n".to_vec(), 1_234_567_890));
+    assert!(place.files("tmp").is_empty());
+    append(&mut *store, &inbox(), "", b"x\r\n");
+    assert!(place.files("new")[0].ends_with(",S=2,W=3"));
+    assert_eq!(place.uid_list().records.len(), 2);
+}
+
+#[test]
+fn copies_are_links_and_say_where_they_come_from() {
+    let place = Place::new();
+    let mut store = place.store();
+    store.create(&name("there"), None).unwrap();
+    place.deliver("1.a.h");
+    let mut mailbox = open(&mut *store, &inbox());
+    mailbox.store(&set(&[uid(1)]), FlagChange::Add, &flags("\\Seen one two")).unwrap();
+    // The target has other letters.
+    place.write(".there/dovecot-keywords", "0 other\n3 TWO\n");
+    mailbox.copy(&set(&[uid(1)]), &name("there")).unwrap();
+    assert_eq!(place.text(".there/dovecot-keywords"), "0 other\n1 one\n3 TWO\n");
+    let copy = &place.files(".there/cur")[0];
+    assert!(copy.ends_with(":2,Sbd"), "{copy}");
+    let inode = |path: &str| fs::metadata(place.path(path)).unwrap().ino();
+    assert_eq!(inode("cur/1.a.h:2,Sab"), inode(&format!(".there/cur/{copy}")));
+    assert!(place.text(".there/dovecot-uidlist").contains(" G1.a.h :"));
+    mailbox.move_to(&set(&[uid(1)]), &name("there")).unwrap();
+    assert_eq!((place.files("cur").len(), place.files(".there/cur").len(), place.files(".there/tmp").len()), (0, 2, 0));
+}
+
+#[test]
+fn keyword_letters_are_limited_and_a_letter_in_use_is_not_given_away() {
+    let place = Place::new();
+    place.write("cur/1.a.h:2,b", "x");
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    let one = set(&[uid(1)]);
+    // The letter stands for nothing: it is not shown, and stays.
+    assert!(mailbox.flags(uid(1)).unwrap().is_empty());
+    mailbox.store(&one, FlagChange::Add, &flags("x y")).unwrap();
+    assert_eq!(place.text("dovecot-keywords"), "0 x\n2 y\n");
+    assert_eq!(place.files("cur"), ["1.a.h:2,abc"]);
+    let before = fs::metadata(place.path("dovecot-keywords")).unwrap().mtime();
+    mailbox.store(&one, FlagChange::Add, &flags("z")).unwrap();
+    assert!(fs::metadata(place.path("dovecot-keywords")).unwrap().mtime() > before, "Dovecot compares whole seconds");
+    // Edited by hand: a letter gets its name, which is news.
+    place.write("dovecot-keywords", "0 x\n1 named\n2 y\n3 z\n");
+    let changes = mailbox.sync().unwrap();
+    assert!(changes.new_keywords && changes.flags == one);
+    assert!(mailbox.flags(uid(1)).unwrap().has_keyword(&Keyword::new("named").unwrap()));
+}
+
+#[test]
+fn folders_are_found_however_they_are_spelled() {
+    let place = Place::new();
+    for directory in [".R&D", ".Entw&APw-rfe", ".Büro", ".a.b.c", "..", ".a..b", ".INBOX", ".x.", ".Entwürfe"] {
+        for part in ["cur", "new", "tmp"] {
+            fs::create_dir_all(place.path(directory).join(part)).unwrap();
+        }
+    }
+    place.write(".file", "");
+    let mut store = place.store();
+    assert_eq!(exists(&mut *store), ["Büro", "Entwürfe", "INBOX", "R&D", "a/b/c"]);
+    for mailbox in ["Büro", "Entwürfe", "R&D", "a/b/c"] {
+        append(&mut *store, &name(mailbox), "", b"x");
+        store.subscribe(&name(mailbox)).unwrap();
+    }
+    assert_eq!((place.files(".R&D/new").len(), place.files(".Entw&APw-rfe/new").len()), (1, 1));
+    // New ones are spelled as those that are there.
+    store.create(&name("Größe/neu"), None).unwrap();
+    assert!(place.path(".Größe.neu/maildirfolder").exists());
+    store.rename(&name("a"), &name("Ä")).unwrap();
+    assert!(place.path(".Ä.b.c/cur").exists());
+    assert!(matches!(store.create(&name("a.b"), None), Err(StoreError::Cannot(_))));
+    assert!(matches!(store.create(&name(&"x".repeat(300)), None), Err(StoreError::Limit(_))));
+    assert_eq!(place.text("subscriptions"), "V\t2\n\nBüro\nEntwürfe\nR&D\na\tb\tc\n");
+}
+
+#[test]
+fn permission_bits_come_from_the_root() {
+    let place = Place::new();
+    fs::set_permissions(&place.root, fs::Permissions::from_mode(0o750)).unwrap();
+    let mut store = place.store();
+    store.create(&name("x"), None).unwrap();
+    append(&mut *store, &name("x"), "\\Seen", b"x");
+    let mode = |path: &str| fs::metadata(place.path(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(".x"), mode(".x/cur"), mode(".x/maildirfolder")), (0o750, 0o750, 0o640));
+    assert_eq!((mode(&format!(".x/cur/{}", place.files(".x/cur")[0])), mode(".x/dovecot-uidlist")), (0o640, 0o640));
+}
+
+#[test]
+fn a_missing_maildir_is_not_made_unless_asked_for_and_never_its_parent() {
+    let place = Place::new();
+    let open = |path: &Path, create| open_maildir(MaildirOptions { root: path.to_owned(), create });
+    assert!(matches!(open(&place.path("none"), false), Err(StoreError::NoSuchMailbox)));
+    assert!(matches!(open(&place.path("none/Maildir"), true), Err(StoreError::NoSuchMailbox)));
+    fs::create_dir(place.path("empty")).unwrap();
+    assert!(matches!(open(&place.path("empty"), false), Err(StoreError::NoSuchMailbox)));
+    assert!(place.files("empty").is_empty());
+    assert!(open(&place.path("empty"), true).is_ok());
+}
+
+#[test]
+fn a_folder_that_is_replaced_ends_the_selection() {
+    let place = Place::new();
+    let mut store = place.store();
+    place.deliver("1.a.h");
+    let mut mailbox = open(&mut *store, &inbox());
+    fs::rename(place.path("cur"), place.path("cur.old")).unwrap();
+    assert!(matches!(mailbox.sync(), Err(StoreError::NoSuchMailbox)));
+    fs::rename(place.path("cur.old"), place.path("cur")).unwrap();
+    assert!(mailbox.sync().is_ok());
+    let mut list = place.uid_list();
+    list.header.uid_validity = UidValidity::new(list.header.uid_validity.get() + 1).unwrap();
+    place.write("list", list.write());
+    fs::rename(place.path("list"), place.path("dovecot-uidlist")).unwrap();
+    assert!(matches!(mailbox.sync(), Err(StoreError::NoSuchMailbox)), "another UIDVALIDITY");
+}
+
+#[test]
+fn a_lost_list_is_written_again_by_who_still_knows_it() {
+    let place = Place::new();
+    ["1.a.h", "2.b.h"].map(|base| place.deliver(base));
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    mailbox.expunge(&set(&[uid(1)])).unwrap();
+    mailbox.sync().unwrap();
+    let before = place.uid_list();
+    fs::remove_file(place.path("dovecot-uidlist")).unwrap();
+    assert!(mailbox.sync().unwrap().is_empty());
+    let after = place.uid_list();
+    assert_eq!((after.header, after.records.len()), (before.header, 1));
+}
+
+#[test]
+fn a_damaged_list_costs_as_little_as_can_be() {
+    let place = Place::new();
+    ["1.a.h", "2.b.h", "3.c.h"].map(|base| place.deliver(base));
+    place.write("dovecot-uidlist", "3 V77 N9 Xkeep\n4 :1.a.h\nnonsense\n6 Qx :2.b.h\n5 :3.c.h\n8 :to");
+    let mailbox = open(&mut *place.store(), &inbox());
+    assert_eq!((mailbox.uid_validity().get(), numbers(mailbox.uids())), (77, vec![4, 6, 9]));
+    drop(mailbox);
+    let list = place.text("dovecot-uidlist");
+    strictly_valid(list.as_bytes()).unwrap();
+    assert!(list.contains(" Xkeep\n") && list.contains("\n6 Qx :2.b.h\n"), "{list}");
+    // Without a header there is nothing to go by.
+    place.write("dovecot-uidlist", "\0\0\0\0");
+    let mailbox = open(&mut *place.store(), &inbox());
+    assert_eq!(numbers(mailbox.uids()), [1, 2, 3]);
+    assert!(mailbox.uid_validity().get() > 77);
+    assert_eq!(fs::read(place.path("imapd-uidlist.broken")).unwrap(), b"\0\0\0\0");
+}
+
+#[test]
+fn dead_lines_are_cleared_away_in_time() {
+    let place = Place::new();
+    let mut store = place.store();
+    for n in 0..20 {
+        append(&mut *store, &inbox(), "", &message(&n.to_string()));
+    }
+    let mut mailbox = open(&mut *store, &inbox());
+    let doomed: UidSet = mailbox.uids().iter().take(15).collect();
+    mailbox.expunge(&doomed).unwrap();
+    mailbox.sync().unwrap();
+    let list = place.uid_list();
+    assert_eq!((list.records.len(), list.header.next_uid), (5, 21));
+}
+
+#[test]
+fn two_messages_of_one_name_become_two_messages() {
+    let place = Place::new();
+    place.write("cur/1.same.h:2,S", "one\n");
+    place.write("cur/1.same.h:2,F", "two\n");
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    mailbox.sync().unwrap();
+    let mut contents = contents(&mut *mailbox);
+    contents.sort();
+    assert_eq!(contents, [b"one\r\n".to_vec(), b"two\r\n".to_vec()]);
+}
+
+#[test]
+fn the_lock_of_another_program_is_waited_for_but_the_old_view_is_shown() {
+    let place = Place::new();
+    place.deliver("1.a.h");
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    place.deliver("2.b.h");
+    place.write("dovecot-uidlist.lock", "1:elsewhere.example");
+    assert!(mailbox.sync().unwrap().arrived.is_empty());
+    assert_eq!(content(&mut *mailbox, uid(1)).unwrap(), b"Subject: 1.a.h\r\n\r\nbody\r\n");
+    fs::remove_file(place.path("dovecot-uidlist.lock")).unwrap();
+    assert_eq!(numbers(&mailbox.sync().unwrap().arrived), [2]);
+}
+
+#[test]
+fn a_message_that_shrinks_while_it_is_read_ends_early() {
+    let place = Place::new();
+    place.write("cur/1.a.h,S=12,W=14:2,", "Subject: x\n\n");
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    let mut stored = mailbox.read(uid(1)).unwrap();
+    assert_eq!(stored.stored_size(), 12);
+    fs::File::options().write(true).open(place.path("cur/1.a.h,S=12,W=14:2,")).unwrap().set_len(5).unwrap();
+    let mut buffer = [0; 64];
+    assert_eq!((stored.read_at(0, &mut buffer).unwrap(), stored.read_at(5, &mut buffer).unwrap()), (5, 0));
+}
+
+#[test]
+fn status_agrees_with_what_is_opened() {
+    let place = Place::new();
+    let mut store = place.store();
+    place.deliver("1.a.h");
+    append(&mut *store, &inbox(), "\\Seen \\Deleted", b"x\r\ny");
+    let status = store.status(&inbox(), StatusWanted { size: true, counts: true }).unwrap();
+    assert_eq!((status.messages, status.recent, status.unseen, status.deleted), (2, 2, 1, 1));
+    assert_eq!(status.size, 24 + 4);
+    place.deliver("2.b.h");
+    let status = store.status(&inbox(), StatusWanted::default()).unwrap();
+    assert_eq!((status.messages, status.uid_next.get(), status.size), (3, 4, 0));
+    assert_eq!(place.files("new").len(), 2);
+}
+
+#[test]
+fn old_files_in_tmp_are_no_mail_and_an_unfinished_append_leaves_none() {
+    let place = Place::new();
+    place.write("tmp/1.half.h", "x");
+    let mut store = place.store();
+    let mut append = store.append(&inbox()).unwrap();
+    append.begin(&flags(""), None).unwrap();
+    append.write(&vec![b'x'; 1_000_000]).unwrap();
+    append.begin(&flags(""), None).unwrap();
+    assert_eq!(place.files("tmp").len(), 3);
+    drop(append);
+    assert_eq!(place.files("tmp"), ["1.half.h"]);
+    assert!(open(&mut *store, &inbox()).uids().is_empty());
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_while_another_program_renames() {
+    const MESSAGES: usize = 300;
+    let place = Place::new();
+    let mut store = place.store();
+    for n in 0..MESSAGES {
+        append(&mut *store, &inbox(), "\\Seen", &message(&n.to_string()));
+    }
+    let mut mailbox = open(&mut *store, &inbox());
+    let before = mailbox.uids().clone();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Like mutt: names are changed without any lock.
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                for name in place.files("cur") {
+                    let (base, old) = name.split_once(":2,").unwrap();
+                    let new = if old.contains('F') { old.replace('F', "") } else { format!("F{old}") };
+                    let _ = fs::rename(place.path(&format!("cur/{name}")), place.path(&format!("cur/{base}:2,{new}")));
+                }
+            }
+        });
+        let mut arrived = 0;
+        for round in 0..40 {
+            if round % 4 == 0 {
+                place.deliver(&format!("{round}.d.h"));
+                arrived += 1;
+            }
+            let changes = mailbox.sync().unwrap();
+            assert!(changes.expunged.is_empty(), "phantom expunge");
+            let one: UidSet = mailbox.uids().iter().nth(round * 7).into_iter().collect();
+            mailbox.store(&one, FlagChange::Add, &flags("\\Answered")).unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        mailbox.sync().unwrap();
+        assert_eq!(mailbox.uids().len(), MESSAGES + arrived);
+        assert_eq!(mailbox.uids().intersection(&before), before);
+    });
+    place.uid_list();
+}
+
+#[test]
+fn the_maildir_crate_reads_what_we_write_and_writes_what_we_read() {
+    let place = Place::new();
+    let mut store = place.store();
+    append(&mut *store, &inbox(), "\\Seen \\Flagged", &message("ours"));
+    append(&mut *store, &inbox(), "", &message("new"));
+    let theirs = maildir::Maildir::from(place.root.clone());
+    assert_eq!((theirs.count_cur(), theirs.count_new()), (1, 1));
+    let mut entry = theirs.list_cur().next().unwrap().unwrap();
+    assert!(entry.is_seen() && entry.is_flagged() && !entry.is_replied());
+    assert_eq!(entry.headers().unwrap()[0].get_value(), "ours");
+    let id = entry.id().to_owned();
+    theirs.add_flags(&id, "R").unwrap();
+    theirs.store_new(b"Subject: theirs\n\nx\n").unwrap();
+    theirs.store_cur_with_flags(b"Subject: theirs too\n\nx\n", "T").unwrap();
+    let mut mailbox = open(&mut *store, &inbox());
+    assert_eq!(mailbox.flags(uid(1)), Some(flags("\\Seen \\Flagged \\Answered")));
+    assert_eq!(mailbox.uids().len(), 4);
+    let deleted: Vec<Uid> =
+        mailbox.uids().iter().filter(|&uid| mailbox.flags(uid) == Some(flags("\\Deleted"))).collect();
+    assert_eq!(content(&mut *mailbox, deleted[0]).unwrap(), b"Subject: theirs too\r\n\r\nx\r\n");
+    theirs.delete(&id).unwrap();
+    assert_eq!(numbers(&mailbox.sync().unwrap().expunged), [1]);
+}
