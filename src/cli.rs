@@ -10,8 +10,14 @@ use std::path::{Path, PathBuf};
 /// Does what the command line asks for and gives the exit status. Errors are one line on standard error.
 pub fn run(arguments: &[OsString]) -> u8 {
     let done = parse(arguments, server::facts()).and_then(|request| match request {
-        Request::Print(text) => Ok(print(&text)),
-        Request::Check(config) => server::check(&config).map(|text| print(&text)),
+        Request::Print(text) => {
+            print(&text);
+            Ok(())
+        }
+        Request::Check(config) => {
+            print(&server::check(&config)?);
+            Ok(())
+        }
         Request::Serve(config) => server::run(*config),
     });
     match done {

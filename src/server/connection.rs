@@ -22,6 +22,7 @@ use crate::transport::wait::Stop;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Instant;
 
 /// What connections need of the configuration. Cheap to clone.
@@ -64,6 +65,14 @@ impl Service {
             becomes_user: config.becomes_user,
             allow_cleartext: config.allow_cleartext,
         })
+    }
+
+    /// What the administrator will probably not want. PAM itself says nothing of a service that it does not know: it takes the rules of `other`.
+    pub fn warning(&self) -> Option<String> {
+        let Authentication::Pam(Pam { service, .. }) = &self.authentication else { return None };
+        let known =
+            ["/etc/pam.d", "/usr/lib/pam.d"].iter().any(|directory| Path::new(directory).join(service).exists());
+        if known { None } else { Some(format!("there is no PAM service {service} in /etc/pam.d")) }
     }
 
     fn authenticator(&self) -> Box<dyn Authenticator> {

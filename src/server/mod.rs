@@ -69,6 +69,9 @@ pub fn run(config: Config) -> Result<(), String> {
             for listener in &listeners {
                 log!(Level::Notice, "listening on {listener}");
             }
+            if let Some(warning) = service.warning() {
+                log!(Level::Warning, "{warning}");
+            }
             process::raise_descriptor_limit();
             let result = match config.mode {
                 Mode::Fork => processes::run(listeners, &config, service, certificates),
@@ -83,7 +86,7 @@ pub fn run(config: Config) -> Result<(), String> {
 /// Checks all that can be checked without starting anything, and says what would be served.
 pub fn check(config: &Config) -> Result<String, String> {
     Certificates::load(config)?;
-    Service::new(config)?;
+    let service = Service::new(config)?;
     let mut lines = Vec::new();
     lines.push(match config.mode {
         Mode::Threads => "mode: single process".to_owned(),
@@ -111,6 +114,9 @@ pub fn check(config: &Config) -> Result<String, String> {
         Passwords::File(path) => format!("passwords: {}", path.display()),
         Passwords::Demo => "passwords: user test, password test".to_owned(),
     });
+    if config.mode != Mode::PreAuth {
+        lines.extend(service.warning().map(|warning| format!("warning: {warning}")));
+    }
     Ok(lines.join("\n") + "\n")
 }
 
