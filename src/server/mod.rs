@@ -26,7 +26,7 @@ mod processes;
 mod threads;
 
 use crate::log::{self, Level, Sink, log};
-use crate::sys::{credentials, process, socket};
+use crate::sys::{clock, credentials, process, socket};
 use certificates::Certificates;
 use config::{Config, Facts, Mode, Passwords, Place, Storage};
 use connection::Service;
@@ -50,6 +50,8 @@ pub fn run(config: Config) -> Result<(), String> {
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         log!(Level::Error, "internal error at {place}; the connection ends");
     }));
+    // Read /etc/localtime while it can be seen: sessions have no environment, and may be shut in.
+    clock::zone_at(0);
     let certificates = Certificates::load(&config)?;
     let service = Service::new(&config)?;
     match config.mode {

@@ -113,6 +113,33 @@ fn preauth_greets_without_login_on_pipes() {
 }
 
 #[test]
+fn dates_of_a_maildir_are_shown_in_the_zone_of_the_machine() {
+    let base = directory();
+    let name = Command::new("id").arg("-un").output().unwrap().stdout;
+    let mail = base.path().join(String::from_utf8(name).unwrap().trim());
+    let message = base.path().join("message");
+    std::fs::write(&message, "Subject: x\n\nx\n").unwrap();
+    let delivered = std::time::UNIX_EPOCH + std::time::Duration::from_secs(837_596_665);
+    for part in ["new", "cur", "tmp"] {
+        std::fs::create_dir_all(mail.join(part)).unwrap();
+    }
+    std::fs::File::options().write(true).open(&message).unwrap().set_modified(delivered).unwrap();
+    std::fs::rename(&message, mail.join("new/1.2.3")).unwrap();
+    let mut child = Command::new(BINARY)
+        .args(["--preauth", "-s", "maildir", "--maildir-path"])
+        .arg(base.path())
+        .env("TZ", "XYZ-5:30")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    use std::io::Write;
+    child.stdin.take().unwrap().write_all(b"a EXAMINE INBOX\r\nb FETCH 1 INTERNALDATE\r\nc LOGOUT\r\n").unwrap();
+    let text = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    assert!(text.contains("INTERNALDATE \"17-Jul-1996 15:14:25 +0530\""), "{text}");
+}
+
+#[test]
 fn a_socket_handed_over_by_systemd_is_listened_to() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -12,6 +12,7 @@ use super::uid_list::UidListFile;
 use super::watch::Watch;
 use crate::log::{Level, Quoted, log};
 use crate::storage::{Access, Changes, Copied, Mailbox, Result, StoreError, StoredMessage};
+use crate::sys::clock;
 use crate::sys::file::{Stat, stat_file};
 use crate::types::flag::FlagChange;
 use crate::types::{DateTime, Flags, Keyword, MailboxName, Uid, UidSet, UidValidity};
@@ -286,7 +287,8 @@ impl Mailbox for MaildirMailbox {
     fn internal_date(&mut self, uid: Uid) -> Result<DateTime> {
         let at = self.index(uid).ok_or(StoreError::Expunged)?;
         let stat = self.with_file(at, |mailbox, m| mailbox.folder.place(m.place).stat(&m.name))?;
-        Ok(DateTime::utc(stat.ok_or(StoreError::Expunged)?.modified.seconds))
+        let seconds = stat.ok_or(StoreError::Expunged)?.modified.seconds;
+        Ok(DateTime { seconds, zone: clock::zone_at(seconds) })
     }
 
     fn size(&mut self, uid: Uid) -> Result<u64> {

@@ -4,6 +4,7 @@ use super::folder::Message;
 use super::user::Shared;
 use crate::message::line_ends::ToWire;
 use crate::storage::{Append, Appended, Result, StoreError};
+use crate::sys::clock;
 use crate::types::{DateTime, Flags, MailboxName, UidValidity};
 use std::time::SystemTime;
 
@@ -64,5 +65,6 @@ impl Append for MemoryAppend {
 
 fn now() -> DateTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    DateTime::utc(since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX)))
+    let seconds = since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+    DateTime { seconds, zone: clock::zone_at(seconds) }
 }
