@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often the files are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often the files are looked at, at most: a new connection is what looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub struct Certificates {
     /// `None`: no TLS.

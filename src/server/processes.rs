@@ -20,6 +20,8 @@ use std::time::Instant;
 
 pub fn run(listeners: Vec<Listener>, config: &Config, service: Service, certificates: Certificates) -> io::Result<()> {
     process::silence_input_and_output()?;
+    // The private key is in it.
+    process::hide_memory();
     let caught = [Signal::Terminate, Signal::Interrupt, Signal::Reload, Signal::ChildEnded];
     let mut processes = Processes {
         service,

@@ -294,6 +294,48 @@ fn a_user_reads_its_own_mail_and_no_other() {
     assert!(client.answer(&one.login()).starts_with("x NO ["));
 }
 
+#[test]
+fn a_session_can_do_all_its_work_as_the_user() {
+    if !is_root() {
+        return;
+    }
+    let site = Site::new();
+    let user = site.user();
+    let mut daemon = site.daemon(&[]);
+    let mut client = login(&daemon, &user);
+    for command in [
+        "CREATE one",
+        "SUBSCRIBE one",
+        "SELECT INBOX",
+        "STORE 1 +FLAGS (\\Flagged $Label1)",
+        "COPY 1 one",
+        "RENAME one two",
+        "MOVE 1 two",
+        "SELECT two",
+        "SEARCH TEXT mail",
+        "STORE 1 +FLAGS (\\Deleted)",
+        "EXPUNGE",
+        "STATUS two (MESSAGES SIZE)",
+    ] {
+        client.ok(command);
+    }
+    client.send("a APPEND two {14+}\r\nSubject: x\r\n\r\n\r\n");
+    while !client.line().unwrap().starts_with("a OK") {}
+    client.ok("SELECT INBOX");
+    client.send("i IDLE\r\n");
+    while !client.line().unwrap().starts_with('+') {}
+    user.make_maildir(&user.home.join("Maildir"));
+    while !client.line().unwrap().ends_with(" EXISTS") {}
+    client.send("DONE\r\n");
+    client.ok("LOGOUT");
+    daemon.wait_for_log("Logout");
+    use std::os::unix::fs::MetadataExt;
+    for entry in std::fs::read_dir(user.home.join("Maildir")).unwrap() {
+        let metadata = entry.unwrap().metadata().unwrap();
+        assert_eq!((metadata.uid(), metadata.mode() & 0o002), (user.uid, 0));
+    }
+}
+
 /// Row 42.
 #[test]
 fn nothing_is_made_in_a_home_that_is_missing_or_anothers() {

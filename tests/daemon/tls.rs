@@ -1,10 +1,11 @@
 //! Implicit TLS, STARTTLS, what may be negotiated, reload, injection, stalls. Rows 10, 17 to 22 and 24 of the security checklist.
 
-use crate::support::{Daemon, Talk, certificate, directory, tcp, tls};
+use crate::support::{Daemon, PATIENCE, Talk, certificate, directory, tcp, tls};
 use nix::sys::signal::SIGHUP;
 use rustls::version::{TLS12, TLS13};
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
+use std::time::Instant;
 use tempfile::TempDir;
 
 /// A daemon that serves the demonstration with STARTTLS and implicit TLS, and the directory with its certificate `served`.
@@ -208,4 +209,18 @@ fn a_new_certificate_is_taken_and_a_bad_one_changes_nothing() {
     daemon.wait_for_log("certificate loaded");
     assert_ne!(served_by(&daemon), old);
     established.ok("NOOP");
+}
+
+#[test]
+fn changed_certificate_files_are_noticed_without_a_signal() {
+    let (mut daemon, here) = daemon();
+    let old = served_by(&daemon);
+    certificate(here.path(), "other");
+    std::fs::rename(here.path().join("other.key"), here.path().join("served.key")).unwrap();
+    std::fs::rename(here.path().join("other.crt"), here.path().join("served.crt")).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while served_by(&daemon) == old {
+        assert!(Instant::now() < deadline);
+    }
+    daemon.wait_for_log("certificate loaded");
 }
