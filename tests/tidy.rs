@@ -62,7 +62,6 @@ const HOMES: &[(&str, &str)] = &[
     ("bcrypt", "auth"),
     ("sha_crypt", "auth"),
     ("encoding_rs", "message"),
-    ("unicode_normalization", "types"),
     ("getopts", "cli"),
     ("syslog", "log"),
 ];
