@@ -216,6 +216,8 @@ class Place:
 
     def login(self):
         client = self.connect()
+        # imaplib writes an APPEND's literal and its line end apart, which waits for a delayed ACK each time.
+        client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.login(self.user, self.password)
         return client
 

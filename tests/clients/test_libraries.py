@@ -54,7 +54,8 @@ class Imaplib(Scenario):
         expect(client.append("INBOX", r"(\Seen \Draft)", when, message(3)))
         expect(client.select())
         line = expect(client.fetch("*", "(FLAGS INTERNALDATE)"))[0]
-        self.assertIn(when.encode(), line)
+        # The moment; a Maildir has no place for the zone.
+        self.assertEqual(imaplib.Internaldate2tuple(line), imaplib.Internaldate2tuple(f"INTERNALDATE {when}".encode()))
         self.assertIn(b"\\Seen", line)
         self.assertIn(b"\\Draft", line)
         client.logout()

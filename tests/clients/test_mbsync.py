@@ -3,7 +3,7 @@
 import os
 import re
 
-from place import BINARY, HOST, Fork, message, run, run_on_terminal, write
+from place import BINARY, Fork, message, run, run_on_terminal, write
 from scenario import LocalMaildir, Scenario, crlf, everywhere, expect, ids
 
 HERE, THERE = range(500), range(500, 1000)
@@ -29,7 +29,7 @@ class Mbsync(Scenario):
         ssl = {"implicit": f"SSLType IMAPS\nCertificateFile {place.cert}",
                "starttls": f"SSLType STARTTLS\nCertificateFile {place.cert}",
                None: "SSLType None\nAuthMechs LOGIN"}[place.tls]
-        return f"Host {HOST}\nPort {place.port}\nUser {place.user}\nPass \"{place.password}\"\n{ssl}"
+        return f"Host localhost\nPort {place.port}\nUser {place.user}\nPass \"{place.password}\"\n{ssl}"
 
     def configuration(self):
         return write(self.place.path("mbsyncrc"), f"""

@@ -140,7 +140,8 @@ class UnderInetd(Scenario):
                     status = file.read()
             except OSError:
                 continue
-            if re.search(rf"^Uid:\s+{self.place.uid}\b", status, re.M):
+            ended = re.search(r"^State:\s+Z", status, re.M)
+            if not ended and re.search(rf"^Uid:\s+{self.place.uid}\b", status, re.M):
                 found.append(status)
         return found
 
