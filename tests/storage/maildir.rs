@@ -122,7 +122,7 @@ fn what_a_mail_reader_renames_keeps_its_uid() {
 #[test]
 fn what_vanished_is_expunged_and_its_uid_is_not_dealt_again() {
     let place = Place::new();
-    ["1.a.h", "2.b.h"].map(|base| place.deliver(base));
+    ["1.a.h", "2.b.h"].iter().for_each(|base| place.deliver(base));
     let mut mailbox = open(&mut *place.store(), &inbox());
     fs::remove_file(place.path("cur/2.b.h:2,")).unwrap();
     assert!(matches!(mailbox.read(uid(2)), Err(StoreError::Expunged)));
@@ -337,7 +337,7 @@ fn a_folder_that_is_replaced_ends_the_selection() {
 #[test]
 fn a_lost_list_is_written_again_by_who_still_knows_it() {
     let place = Place::new();
-    ["1.a.h", "2.b.h"].map(|base| place.deliver(base));
+    ["1.a.h", "2.b.h"].iter().for_each(|base| place.deliver(base));
     let mut mailbox = open(&mut *place.store(), &inbox());
     mailbox.expunge(&set(&[uid(1)])).unwrap();
     mailbox.sync().unwrap();
@@ -351,7 +351,7 @@ fn a_lost_list_is_written_again_by_who_still_knows_it() {
 #[test]
 fn a_damaged_list_costs_as_little_as_can_be() {
     let place = Place::new();
-    ["1.a.h", "2.b.h", "3.c.h"].map(|base| place.deliver(base));
+    ["1.a.h", "2.b.h", "3.c.h"].iter().for_each(|base| place.deliver(base));
     place.write("dovecot-uidlist", "3 V77 N9 Xkeep\n4 :1.a.h\nnonsense\n6 Qx :2.b.h\n5 :3.c.h\n8 :to");
     let mailbox = open(&mut *place.store(), &inbox());
     assert_eq!((mailbox.uid_validity().get(), numbers(mailbox.uids())), (77, vec![4, 6, 9]));

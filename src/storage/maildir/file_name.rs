@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn uids_are_dealt_by_time_then_by_name() {
-        let mut names = vec!["9.x", "10.M5P1.h", "10.M40P1.h", "10.H7.h", "10.M5P0.h", "x"];
+        let mut names = ["9.x", "10.M5P1.h", "10.M40P1.h", "10.H7.h", "10.M5P0.h", "x"];
         names.sort_by(|a, b| arrival_order(a.as_bytes(), b.as_bytes()));
         assert_eq!(names[0], "x");
         assert_eq!(names[1], "9.x");

@@ -53,7 +53,9 @@ impl MaildirMailbox {
             self.adopt_cur(&before);
         }
         // What others did to these messages meanwhile is told along with what we did.
-        stored.iter().for_each(|(uid, _)| drop(self.shown.remove(uid)));
+        for (uid, _) in &stored {
+            self.shown.remove(uid);
+        }
         Ok(stored)
     }
 

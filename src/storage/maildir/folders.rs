@@ -47,12 +47,7 @@ pub fn delete(root: &Root, name: &MailboxName) -> Result<()> {
     if name.is_inbox() {
         return Err(StoreError::Cannot("INBOX cannot be deleted"));
     }
-    let entry = match root.entry(name) {
-        Err(StoreError::NoSuchMailbox) if root.entries()?.keys().any(|other| other.is_below(name)) => {
-            return Err(StoreError::HasChildren);
-        }
-        other => other?,
-    };
+    let entry = root.entry(name)?;
     let mut tries = 0;
     loop {
         match root.dir.rename_new(&entry, &root.dir, TRASH) {

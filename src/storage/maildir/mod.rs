@@ -31,9 +31,11 @@ mod watch;
 use self::folder::{Folder, is_absent};
 use self::mailbox::MaildirMailbox;
 use self::root::Root;
+use self::status::Remembered;
 use super::{Access, Append, Listed, MailStore, Mailbox, MailboxStatus, Result, StatusWanted, StoreError, special_use};
 use crate::sys::file::{Dir, Kind};
 use crate::types::{MailboxName, SpecialUse};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -58,7 +60,7 @@ pub fn open(options: MaildirOptions) -> Result<Box<dyn MailStore>> {
         return Err(StoreError::NoSuchMailbox);
     }
     Folder::open(&options.root)?;
-    Ok(Box::new(MaildirStore { root: Arc::new(root) }))
+    Ok(Box::new(MaildirStore { root: Arc::new(root), statuses: HashMap::new() }))
 }
 
 fn make_root(path: &Path) -> Result<()> {
@@ -78,6 +80,8 @@ fn make_root(path: &Path) -> Result<()> {
 
 struct MaildirStore {
     root: Arc<Root>,
+    /// What STATUS said of mailboxes that have not changed since; clients ask for all of them again and again.
+    statuses: HashMap<MailboxName, Remembered>,
 }
 
 impl MaildirStore {
@@ -141,7 +145,15 @@ impl MailStore for MaildirStore {
     }
 
     fn status(&mut self, name: &MailboxName, wanted: StatusWanted) -> Result<MailboxStatus> {
-        self.mailbox(name, Access::ReadOnly)?.status(wanted)
+        let folder = self.root.path_of(&self.root.entry(name)?);
+        if let Some(status) = self.statuses.get(name).and_then(|known| known.recall(&folder, wanted)) {
+            return Ok(status);
+        }
+        let mut mailbox = self.mailbox(name, Access::ReadOnly)?;
+        let status = mailbox.status(wanted)?;
+        self.statuses.remove(name);
+        self.statuses.extend(Remembered::new(&mailbox, wanted, &status).map(|known| (name.clone(), known)));
+        Ok(status)
     }
 
     fn open(&mut self, name: &MailboxName, access: Access) -> Result<Box<dyn Mailbox>> {

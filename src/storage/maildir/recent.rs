@@ -12,7 +12,7 @@ use crate::types::UidValidity;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
-const FILE: &[u8] = b"imapd-recent";
+pub const FILE: &[u8] = b"imapd-recent";
 const LENGTH: usize = 22;
 
 /// The first UID that no session was told of, if that is known.

@@ -95,7 +95,8 @@ impl Root {
         Folder::open(&self.path_of(&entry))
     }
 
-    fn path_of(&self, entry: &[u8]) -> PathBuf {
+    /// Where a directory given by [`Root::entry`] lies.
+    pub fn path_of(&self, entry: &[u8]) -> PathBuf {
         if entry.is_empty() { self.path.clone() } else { self.path.join(OsStr::from_bytes(entry)) }
     }
 

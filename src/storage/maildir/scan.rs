@@ -154,6 +154,11 @@ impl Stamp {
         self.identity == (stat.device, stat.inode)
     }
 
+    /// The directory and its time, if they can be relied on to show any change.
+    pub fn settled(&self) -> Option<(u64, u64, Time)> {
+        (self.doubt == Doubt::None).then_some((self.identity.0, self.identity.1, self.modified))
+    }
+
     /// Whether something may have escaped us that leaves no further trace.
     pub fn in_doubt(&self) -> bool {
         self.doubt != Doubt::None

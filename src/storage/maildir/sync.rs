@@ -46,7 +46,8 @@ impl MaildirMailbox {
         let noticed = self.watch.as_mut().is_some_and(Watch::drain);
         let (new, cur) = (self.stat_part(b"new")?, self.stat_part(b"cur")?);
         let first = self.uid_validity.is_none();
-        if !first && !(self.new_stamp.is_of(&new) && self.cur_stamp.is_of(&cur)) {
+        let replaced = !self.new_stamp.is_of(&new) || !self.cur_stamp.is_of(&cur);
+        if !first && replaced {
             return Err(StoreError::NoSuchMailbox);
         }
         let look_in_cur = first || self.cur_stamp.is_outdated(&cur) || (noticed && self.cur_stamp.in_doubt());

@@ -13,6 +13,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const FILE: &[u8] = b"dovecot-uidvalidity";
 /// How many values are tried upwards before the directory is read.
 const TRIES: usize = 10;
+/// What follows the last value: zero is none.
+const FIRST: UidValidity = UidValidity::new(1).unwrap();
 
 /// The next UIDVALIDITY of a Maildir. What goes wrong on disk never stops a mailbox from being made: then it is the time, ascending in this process.
 pub fn next(root: &Dir) -> UidValidity {
@@ -26,7 +28,7 @@ fn by_time() -> UidValidity {
     let now = u32::try_from(now & u64::from(u32::MAX)).unwrap_or(1);
     let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last.saturating_add(1))));
     let value = last.map_or(now, |last| now.max(last.saturating_add(1)));
-    UidValidity::new(value.max(1)).unwrap_or_else(|| by_time())
+    UidValidity::new(value).unwrap_or(FIRST)
 }
 
 fn advance(root: &Dir) -> io::Result<UidValidity> {
@@ -93,7 +95,7 @@ fn parse_hex(digits: &[u8]) -> Option<u32> {
 }
 
 fn after(value: u32) -> UidValidity {
-    UidValidity::new(value.wrapping_add(1)).or(UidValidity::new(1)).unwrap_or_else(by_time)
+    UidValidity::new(value.wrapping_add(1)).unwrap_or(FIRST)
 }
 
 fn marker(value: u32) -> Vec<u8> {
