@@ -294,6 +294,25 @@ fn folders_are_found_however_they_are_spelled() {
 }
 
 #[test]
+fn a_folder_can_move_below_itself_and_a_failed_rename_leaves_all() {
+    let place = Place::new();
+    let mut store = place.store();
+    for mailbox in ["a", "a/x", "a/y/x", "ab"] {
+        store.create(&name(mailbox), None).unwrap();
+        append(&mut *store, &name(mailbox), "", &message(mailbox));
+    }
+    store.rename(&name("a"), &name("a/y")).unwrap();
+    assert_eq!(exists(&mut *store), ["INBOX", "a/y", "a/y/x", "a/y/y/x", "ab"]);
+    for (mailbox, subject) in [("a/y", "a"), ("a/y/x", "a/x"), ("a/y/y/x", "a/y/x")] {
+        assert_eq!(contents(&mut *open(&mut *store, &name(mailbox))), [message(subject)]);
+    }
+    // Another program's file is in the way of the last step.
+    place.write(".z.y.x", "");
+    assert!(matches!(store.rename(&name("a"), &name("z")), Err(StoreError::AlreadyExists)));
+    assert_eq!(exists(&mut *store), ["INBOX", "a/y", "a/y/x", "a/y/y/x", "ab"]);
+}
+
+#[test]
 fn permission_bits_come_from_the_root() {
     let place = Place::new();
     fs::set_permissions(&place.root, fs::Permissions::from_mode(0o750)).unwrap();

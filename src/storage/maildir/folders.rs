@@ -86,16 +86,13 @@ pub fn rename(root: &Arc<Root>, from: &MailboxName, to: &MailboxName) -> Result<
     if from.is_inbox() {
         return rename_inbox(root, to);
     }
-    if to.is_below(from) {
-        return Err(StoreError::Cannot("a mailbox cannot be moved below itself"));
-    }
     let entries = root.entries()?;
     let target = root.new_entry(to)?;
     let mut plan: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     let own = entries.get(from);
     for (name, entry) in &entries {
         let Some(moved) = name.moved(from, to) else { continue };
-        if entries.contains_key(&moved) {
+        if entries.contains_key(&moved) && moved.moved(from, to).is_none() {
             return Err(StoreError::AlreadyExists);
         }
         let new = match own.and_then(|own| entry.strip_prefix(own.as_slice())) {
@@ -110,6 +107,10 @@ pub fn rename(root: &Arc<Root>, from: &MailboxName, to: &MailboxName) -> Result<
     }
     if plan.is_empty() {
         return Err(StoreError::NoSuchMailbox);
+    }
+    // Below itself: the longest first, so that each new name is free by then.
+    if to.is_below(from) {
+        plan.sort_by_key(|(old, _)| std::cmp::Reverse(old.len()));
     }
     let mut done: Vec<&(Vec<u8>, Vec<u8>)> = Vec::new();
     for step in &plan {

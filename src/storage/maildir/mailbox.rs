@@ -260,11 +260,6 @@ impl Mailbox for MaildirMailbox {
     fn watch(&mut self) -> Option<BorrowedFd<'_>> {
         if self.watch.is_none() {
             self.watch = Watch::new(&self.folder.path);
-            if self.is_outdated().unwrap_or(true)
-                && let Some(watch) = &mut self.watch
-            {
-                watch.ring();
-            }
         }
         self.watch.as_ref().map(Watch::fd)
     }

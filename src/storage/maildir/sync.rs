@@ -43,7 +43,7 @@ impl MaildirMailbox {
     /// What [`crate::storage::Mailbox::sync`] promises.
     pub(super) fn look(&mut self) -> Result<Changes> {
         self.folder.check()?;
-        let noticed = self.watch.as_mut().is_some_and(Watch::drain);
+        let noticed = self.watch.as_ref().is_some_and(Watch::drain);
         let (new, cur) = (self.stat_part(b"new")?, self.stat_part(b"cur")?);
         let first = self.uid_validity.is_none();
         let replaced = !self.new_stamp.is_of(&new) || !self.cur_stamp.is_of(&cur);
@@ -62,14 +62,6 @@ impl MaildirMailbox {
         }
         self.settle(&mut changes);
         Ok(changes)
-    }
-
-    /// Whether a look would find something, as far as can be told without one.
-    pub(super) fn is_outdated(&self) -> Result<bool> {
-        Ok(self.new_stamp.is_outdated(&self.stat_part(b"new")?)
-            || self.cur_stamp.is_outdated(&self.stat_part(b"cur")?)
-            || !self.list.is_current(&self.folder.dir)
-            || !self.keywords.is_current(&self.folder.dir))
     }
 
     fn stat_part(&self, name: &[u8]) -> Result<Stat> {
