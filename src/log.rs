@@ -1,4 +1,5 @@
-//! Levels and sinks (stderr, syslog). One line an event; controls and 8-bit octets are escaped; secrets never pass through here.
+//! Levels and sinks (stderr, syslog). One line an event; controls and 8-bit octets are escaped; secrets never pass
+//! through here.
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -54,12 +55,14 @@ pub fn has_syslog() -> bool {
     connect().is_some()
 }
 
-/// Closes the connection to the system's log; the next line makes a new one. To be called before a process closes descriptors that it does not know.
+/// Closes the connection to the system's log; the next line makes a new one. To be called before a process closes
+/// descriptors that it does not know.
 pub fn close_descriptors() {
     the_log().syslog = None;
 }
 
-/// Writes one line, where the process was told to log; to nowhere before that. Never fails: a log that cannot be written must not end a session.
+/// Writes one line, where the process was told to log; to nowhere before that. Never fails: a log that cannot be
+/// written must not end a session.
 pub fn write(level: Level, message: fmt::Arguments<'_>) {
     let mut log = the_log();
     if log.sink == Sink::Nowhere || level > log.level {
@@ -77,7 +80,8 @@ pub fn write(level: Level, message: fmt::Arguments<'_>) {
 }
 
 impl Log {
-    /// Twice at most: a connection that this process inherited tells the wrong PID, and one to a daemon that was restarted fails.
+    /// Twice at most: a connection that this process inherited tells the wrong PID, and one to a daemon that was
+    /// restarted fails.
     fn send(&mut self, level: Level, line: &str) {
         let pid = std::process::id();
         for _ in 0..2 {
@@ -133,8 +137,8 @@ macro_rules! log {
 }
 pub(crate) use log;
 
-/// A text that a client chose, safe within a log line: no blank, no control, no 8-bit octet, no bracket or equals sign that could forge a field, and not too
-/// long.
+/// A text that a client chose, safe within a log line: no blank, no control, no 8-bit octet, no bracket or equals sign
+/// that could forge a field, and not too long.
 pub struct Quoted<'a>(pub &'a [u8]);
 
 impl fmt::Display for Quoted<'_> {

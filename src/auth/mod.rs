@@ -41,7 +41,8 @@ pub struct Peer {
     pub port: u16,
 }
 
-/// Why a login was refused. All but [`Refusal::Unavailable`] get the same answer in the same time where telling would help a guesser.
+/// Why a login was refused. All but [`Refusal::Unavailable`] get the same answer in the same time where telling would
+/// help a guesser.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
     /// `[AUTHENTICATIONFAILED]`
@@ -76,8 +77,8 @@ impl Accounts {
     }
 }
 
-/// Whether this can be the name of an account at all. What cannot is shown to no PAM module and becomes no part of a path: modules have expanded `%u`, run shells and
-/// opened files named after users.
+/// Whether this can be the name of an account at all. What cannot is shown to no PAM module and becomes no part of a
+/// path: modules have expanded `%u`, run shells and opened files named after users.
 pub fn is_plausible_name(name: &str) -> bool {
     (1..=limits::USER).contains(&name.len())
         && !name.starts_with(['-', '.', '~'])

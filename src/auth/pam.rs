@@ -1,7 +1,8 @@
 //! Authenticator over PAM: one transaction in a process of its own, RHOST and TTY set, the conversation answered.
 //!
-//! The process is forked for one check and ends with it, so that no module's memory, descriptors or threads outlive it, and a module that crashes, exits or hangs costs
-//! one login. Modules see standard streams that lead nowhere, and no other descriptor but the one for the answer.
+//! The process is forked for one check and ends with it, so that no module's memory, descriptors or threads outlive it,
+//! and a module that crashes, exits or hangs costs one login. Modules see standard streams that lead nowhere, and no
+//! other descriptor but the one for the answer.
 
 use super::{Account, Accounts, Authenticator, Credentials, Peer, Refusal};
 use super::{are_possible, unix_account, wait_after_failure};
@@ -26,8 +27,8 @@ pub struct Pam {
     pub accounts: Accounts,
 }
 
-/// A password that is nobody's, as it cannot be typed. Given to PAM in place of the right one for accounts that may not read mail, so that they are refused in the
-/// time and with the traces of a wrong password.
+/// A password that is nobody's, as it cannot be typed. Given to PAM in place of the right one for accounts that may not
+/// read mail, so that they are refused in the time and with the traces of a wrong password.
 const NOBODYS_PASSWORD: &[u8] = b"\x08\n\r\x7fINCORRECT";
 
 /// Prompts answered in one transaction. A module that asks on is broken.

@@ -1,9 +1,9 @@
 //! Authenticator over a file: development, tests, virtual users.
 //!
-//! A line is `user:{SCHEME}secret:uid:gid:gecos:home`, the fields after the secret optional; empty lines and those that begin with `#` are passed over. Schemes are
-//! PLAIN, SHA512-CRYPT (`$6$...`), BLF-CRYPT (`$2y$...`) and ARGON2ID (`$argon2id$...`); without a scheme the
-//! secret's beginning tells it, but for PLAIN. Where a process becomes the user, a line without uid stands for the
-//! system's account of that name.
+//! A line is `user:{SCHEME}secret:uid:gid:gecos:home`, the fields after the secret optional; empty lines and those that
+//! begin with `#` are passed over. Schemes are PLAIN, SHA512-CRYPT (`$6$...`), BLF-CRYPT (`$2y$...`) and ARGON2ID
+//! (`$argon2id$...`); without a scheme the secret's beginning tells it, but for PLAIN. Where a process becomes the
+//! user, a line without uid stands for the system's account of that name.
 
 use super::{Account, Accounts, Authenticator, Credentials, Peer, Refusal, UnixAccount};
 use super::{are_possible, is_plausible_name, unix_account, wait_after_failure};
@@ -55,8 +55,8 @@ impl PasswdFile {
         Ok(Self { path: path.to_owned(), accounts, stamp, entries })
     }
 
-    /// Reads the file again if it has changed. What was last read stays while it cannot be read or has a line that makes no sense, as a file that is just being
-    /// written may.
+    /// Reads the file again if it has changed. What was last read stays while it cannot be read or has a line that
+    /// makes no sense, as a file that is just being written may.
     fn refresh(&mut self) {
         let now = std::fs::metadata(&self.path).map(|metadata| Stamp::of(&metadata));
         if now.is_ok_and(|now| now == self.stamp) {

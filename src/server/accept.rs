@@ -1,4 +1,5 @@
-//! The daemon's only loop: accept, launch, reap, heed signals. It never blocks but in poll, and never ends but by a signal.
+//! The daemon's only loop: accept, launch, reap, heed signals. It never blocks but in poll, and never ends but by a
+//! signal.
 
 use super::certificates::Certificates;
 use super::connection::Connection;
@@ -52,11 +53,19 @@ pub enum Refused {
 }
 
 /// Runs until SIGTERM and the end of the last connection.
-pub fn run(listeners: Vec<Listener>, mut certificates: Certificates, launcher: &mut dyn Launcher) -> io::Result<()> {
+pub fn run(listeners: Vec<Listener>, mut certificates: Certificates, launcher: &mut dyn Launcher) {
+    // Said once signals are caught, so that whoever waits for it may send one.
+    for listener in &listeners {
+        log!(Level::Notice, "listening on {listener}");
+    }
     let mut acceptor = Acceptor { listeners, not_before: None, faults: Faults::default(), told: None };
     notify::ready();
     loop {
-        acceptor.wait(launcher)?;
+        if let Err(error) = acceptor.wait(launcher) {
+            // The system is out of memory. Whoever lets go of the sockets now ends the service for good.
+            acceptor.faults.log(Fault::Accept, &error);
+            std::thread::sleep(BACK_OFF);
+        }
         for signal in launcher.signals().take() {
             match signal {
                 Signal::ChildEnded => {}
@@ -79,7 +88,7 @@ pub fn run(listeners: Vec<Listener>, mut certificates: Certificates, launcher: &
         launcher.attend();
         if acceptor.listeners.is_empty() && launcher.running() == 0 {
             log!(Level::Notice, "stopped");
-            return Ok(());
+            return;
         }
         acceptor.accept(&mut certificates, launcher);
         acceptor.tell_status(launcher.running());

@@ -47,7 +47,8 @@ pub fn stop() -> Stop {
     Stop(signals.ok().map(Arc::new))
 }
 
-/// Asks the listener whether there may be one more session of this user. The descriptor is closed before the process becomes the user.
+/// Asks the listener whether there may be one more session of this user. The descriptor is closed before the process
+/// becomes the user.
 fn ask(question: Option<OwnedFd>, account: &Account) -> bool {
     let Some(question) = question else { return false };
     // Signals for the listener, such as its end, must not strand the user: an end without an answer is a yes.

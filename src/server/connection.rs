@@ -1,4 +1,5 @@
-//! What one connection goes through in every mode: TLS, login, becoming the user where that is to be, opening the mail, the session.
+//! What one connection goes through in every mode: TLS, login, becoming the user where that is to be, opening the mail,
+//! the session.
 
 use super::config::{Config, Passwords, Place, Storage};
 use super::listener::Protocol;
@@ -67,7 +68,8 @@ impl Service {
         })
     }
 
-    /// What the administrator will probably not want. PAM itself says nothing of a service that it does not know: it takes the rules of `other`.
+    /// What the administrator will probably not want. PAM itself says nothing of a service that it does not know: it
+    /// takes the rules of `other`.
     pub fn warning(&self) -> Option<String> {
         let Authentication::Pam(Pam { service, .. }) = &self.authentication else { return None };
         let known =
@@ -118,7 +120,8 @@ fn peer(address: SocketAddr) -> Peer {
     Peer { address: Some(address.ip().to_canonical()), port: address.port() }
 }
 
-/// Serves a connection to its end. `admit` is asked once somebody has logged in, and says whether there may be one more session of that user.
+/// Serves a connection to its end. `admit` is asked once somebody has logged in, and says whether there may be one more
+/// session of that user.
 pub fn serve(
     connection: Connection,
     service: &Service,

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Where connections come from as far as limits go: an IPv4 address, or the network of an IPv6 one, since whoever has one address of a /64 has them all.
+/// Where connections come from as far as limits go: an IPv4 address, or the network of an IPv6 one, since whoever has
+/// one address of a /64 has them all.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Source(IpAddr);
 
@@ -61,7 +62,8 @@ impl Counts {
         Ok(Slot { source, user: None })
     }
 
-    /// The connection has logged in. False if this user has too many sessions from there; it then stays counted as one without login.
+    /// The connection has logged in. False if this user has too many sessions from there; it then stays counted as one
+    /// without login.
     pub fn log_in(&mut self, slot: &mut Slot, user: &str) -> bool {
         let key = (user.to_owned(), slot.source);
         let count = self.by_user.entry(key).or_default();

@@ -68,9 +68,6 @@ pub fn run(config: Config) -> Result<(), String> {
             let listeners = listener::open(&config)?;
             let pidfile = PidFile::write(&config)?;
             log::open(sink(&config), Level::Info);
-            for listener in &listeners {
-                log!(Level::Notice, "listening on {listener}");
-            }
             if let Some(warning) = service.warning() {
                 log!(Level::Warning, "{warning}");
             }

@@ -8,13 +8,16 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What a session can have open at once: its socket, the log, and the files of one command. Far more than that is a fault.
+/// What a session can have open at once: its socket, the log, and the files of one command. Far more than that is a
+/// fault.
 const DESCRIPTORS: u64 = 256;
 
-/// This process is the account's user from now on, and can be nobody else again. An error means that it may be anything: it must serve nobody.
+/// This process is the account's user from now on, and can be nobody else again. An error means that it may be
+/// anything: it must serve nobody.
 pub fn become_user(account: &Account) -> io::Result<()> {
     let unix = account.unix.as_ref().ok_or_else(|| io::Error::other("the account has no uid"))?;
-    // An account of a password file has the groups of the system's account of the same name and number, if there is one.
+    // An account of a password file has the groups of the system's account of the same name and number, if there is
+    // one.
     let groups = match user::by_name(&account.name)? {
         Some(user) if user.uid == unix.uid && user.gid == unix.gid => user::groups(&account.name, unix.gid)?,
         _ => vec![unix.gid],
@@ -47,8 +50,8 @@ pub fn maildir(place: &Place, account: &Account) -> Result<PathBuf, StoreError> 
     }
 }
 
-/// A directory of this process's user into which not everybody may write. A home that is missing, or someone else's, is not served and nothing is made in it: it is
-/// not mounted, or the account is wrong.
+/// A directory of this process's user into which not everybody may write. A home that is missing, or someone else's, is
+/// not served and nothing is made in it: it is not mounted, or the account is wrong.
 fn check_owner(directory: &Path) -> io::Result<()> {
     let metadata = std::fs::metadata(directory)?;
     let wrong = |what| Err(io::Error::other(format!("{} {what}", directory.display())));

@@ -29,7 +29,8 @@ pub fn run(listeners: Vec<Listener>, config: &Config, service: Service, certific
         children: HashMap::new(),
         signals: Signals::catch(&caught)?,
     };
-    accept::run(listeners, certificates, &mut processes)
+    accept::run(listeners, certificates, &mut processes);
+    Ok(())
 }
 
 struct Processes {

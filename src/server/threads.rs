@@ -41,7 +41,8 @@ pub fn run(listeners: Vec<Listener>, config: &Config, service: Service, certific
         stop: Some(stop),
         stopped: Stop(Some(Arc::new(stopped.into()))),
     };
-    accept::run(listeners, certificates, &mut threads)
+    accept::run(listeners, certificates, &mut threads);
+    Ok(())
 }
 
 struct Threads {

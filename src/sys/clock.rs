@@ -8,8 +8,8 @@ pub fn monotonic_micros() -> u64 {
     })
 }
 
-/// How many minutes east of UTC the machine's zone is at this moment, in seconds since 1970. The C library reads the zone at the first call and
-/// keeps it, so a process that will lose sight of the file system calls once before.
+/// How many minutes east of UTC the machine's zone is at this moment, in seconds since 1970. The C library reads the
+/// zone at the first call and keeps it, so a process that will lose sight of the file system calls once before.
 pub fn zone_at(seconds: i64) -> i16 {
     let mut parts = std::mem::MaybeUninit::<libc::tm>::zeroed();
     // SAFETY: both pointers are to values of our own that outlive the call; a zeroed `tm` is one.

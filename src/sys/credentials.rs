@@ -13,7 +13,8 @@ pub fn effective_uid() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-/// The process is this user with these groups from now on, without any capability. An error means that it may be anything: end it.
+/// The process is this user with these groups from now on, without any capability. An error means that it may be
+/// anything: end it.
 pub fn become_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     if uid.is_root() {
@@ -48,7 +49,8 @@ fn verify(uid: Uid, gid: Gid, mut groups: Vec<Gid>) -> io::Result<()> {
     Ok(())
 }
 
-/// Empties the effective, permitted and inheritable sets and looks whether they are. Ambient capabilities go with the permitted ones.
+/// Empties the effective, permitted and inheritable sets and looks whether they are. Ambient capabilities go with the
+/// permitted ones.
 fn drop_capabilities() -> io::Result<()> {
     #[repr(C)]
     struct Header {

@@ -29,7 +29,8 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// Waits until one of them is ready; false when the deadline comes first. A deadline that is past only looks. Without a deadline it waits for ever.
+/// Waits until one of them is ready; false when the deadline comes first. A deadline that is past only looks. Without a
+/// deadline it waits for ever.
 pub fn poll(watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<bool> {
     let mut fds: Vec<PollFd<'_>> = watches.iter().map(|watch| PollFd::new(watch.fd, watch.flags)).collect();
     loop {
@@ -51,7 +52,8 @@ pub fn poll(watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<
     }
 }
 
-/// Rounded up to the next millisecond, so that a wait of less than one does not spin. At most some minutes: poll() is then called again.
+/// Rounded up to the next millisecond, so that a wait of less than one does not spin. At most some minutes: poll() is
+/// then called again.
 fn timeout(deadline: Option<Instant>) -> PollTimeout {
     const LONGEST: Duration = Duration::from_secs(600);
     let Some(deadline) = deadline else { return PollTimeout::NONE };

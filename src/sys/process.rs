@@ -33,11 +33,13 @@ pub enum Ended {
     Signal(i32),
 }
 
-/// Makes a second process. In a process with several threads the child may only do what [`super::sealed`] protects, and end.
+/// Makes a second process. In a process with several threads the child may only do what [`super::sealed`] protects, and
+/// end.
 pub fn fork() -> io::Result<Forked> {
     let _sealed = sealed();
-    // SAFETY: the child of a process with one thread may do anything. In one with more, only the locks held by other threads matter: glibc makes malloc
-    // usable after fork, and the account database, which it does not, is behind the lock taken above.
+    // SAFETY: the child of a process with one thread may do anything. In one with more, only the locks held by other
+    // threads matter: glibc makes malloc usable after fork, and the account database, which it does not, is behind the
+    // lock taken above.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Child => Ok(Forked::Child),
         ForkResult::Parent { child } => Ok(Forked::Parent(Pid(child))),
@@ -86,8 +88,8 @@ pub fn kill(pid: Pid) {
     let _ = nix::sys::signal::kill(pid.0, nix::sys::signal::SIGKILL);
 }
 
-/// Closes every descriptor above standard error but these. The owners of those closed must never be used or dropped again: for a process that has just been
-/// forked and leaves its parent's values behind.
+/// Closes every descriptor above standard error but these. The owners of those closed must never be used or dropped
+/// again: for a process that has just been forked and leaves its parent's values behind.
 pub fn close_all_but(keep: &[RawFd]) {
     let mut keep: Vec<u32> = keep.iter().filter_map(|&fd| u32::try_from(fd).ok()).filter(|&fd| fd > 2).collect();
     keep.sort_unstable();
@@ -114,7 +116,8 @@ fn close_range(first: u32, last: u32) {
     }
 }
 
-/// Standard input, output and error lead to /dev/null from now on, so that no library reads or writes what it should not.
+/// Standard input, output and error lead to /dev/null from now on, so that no library reads or writes what it should
+/// not.
 pub fn silence_standard_streams() -> io::Result<()> {
     silence_input_and_output()?;
     let null = File::options().read(true).write(true).open("/dev/null")?;

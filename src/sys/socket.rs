@@ -14,7 +14,8 @@ pub fn is_socket(fd: BorrowedFd<'_>) -> bool {
     getsockopt(&fd, sockopt::SockType).is_ok()
 }
 
-/// Sends what fits now, without waiting (`WouldBlock`) and without SIGPIPE. The descriptor itself may be blocking, and shared with other processes.
+/// Sends what fits now, without waiting (`WouldBlock`) and without SIGPIPE. The descriptor itself may be blocking, and
+/// shared with other processes.
 pub fn send_now(socket: impl AsFd, octets: &[u8]) -> io::Result<usize> {
     loop {
         match send(socket.as_fd().as_raw_fd(), octets, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
@@ -34,7 +35,8 @@ pub fn is_listening(fd: BorrowedFd<'_>) -> bool {
     getsockopt(&fd, sockopt::AcceptConn).unwrap_or(false)
 }
 
-/// A socket that waits for connections at this address. An IPv6 one takes no IPv4 connections, so that both can be bound.
+/// A socket that waits for connections at this address. An IPv6 one takes no IPv4 connections, so that both can be
+/// bound.
 pub fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
     let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
@@ -75,7 +77,8 @@ pub fn inherited(number: RawFd) -> Option<OwnedFd> {
     if number < 0 || unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
         return None;
     }
-    // SAFETY: the descriptor is open. Each is asked for once, at the start, before this process has opened anything of its own.
+    // SAFETY: the descriptor is open. Each is asked for once, at the start, before this process has opened anything of
+    // its own.
     let fd = unsafe { OwnedFd::from_raw_fd(number) };
     // SAFETY: sets the close-on-exec flag of a descriptor that is ours.
     unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };

@@ -46,7 +46,8 @@ impl Stream {
         Self { layer: Layer::Plain(wire), received: 0, sent: 0 }
     }
 
-    /// The server side of a TLS handshake over this stream, nothing of which may have been read ahead. The client has been told why when it fails.
+    /// The server side of a TLS handshake over this stream, nothing of which may have been read ahead. The client has
+    /// been told why when it fails.
     pub fn start_tls(self, config: &tls::TlsConfig, deadline: Instant) -> io::Result<Self> {
         let Layer::Plain(wire) = self.layer else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS is already on"));
@@ -158,7 +159,8 @@ impl Stream {
         }
     }
 
-    /// To be called when the descriptor is readable. False if [`Stream::read`] would have to wait all the same, as for the rest of a TLS record.
+    /// To be called when the descriptor is readable. False if [`Stream::read`] would have to wait all the same, as for
+    /// the rest of a TLS record.
     fn take_in(&mut self) -> bool {
         match &mut self.layer {
             Layer::Plain(_) => true,

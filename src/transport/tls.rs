@@ -16,10 +16,11 @@ pub struct TlsConfig {
 }
 
 impl TlsConfig {
-    /// From a PEM file with the chain (the server's certificate first) and one with the key (PKCS#8, PKCS#1 or SEC1). The error is one line for the administrator.
+    /// From a PEM file with the chain (the server's certificate first) and one with the key (PKCS#8, PKCS#1 or SEC1).
+    /// The error is one line for the administrator.
     ///
-    /// TLS 1.2 and 1.3. No tickets and no session cache: with a process per connection they would not be found again, and a key that opens recorded traffic
-    /// would live on.
+    /// TLS 1.2 and 1.3. No tickets and no session cache: with a process per connection they would not be found again,
+    /// and a key that opens recorded traffic would live on.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, String> {
         let chain = chain(certificate)?;
         let secret = secret(key)?;
@@ -38,7 +39,8 @@ impl TlsConfig {
                 }
                 error => format!("{} and {}: {error}", certificate.display(), key.display()),
             })?;
-        // A client that offers other protocols only is refused: it took us for another server. One that offers none is served.
+        // A client that offers other protocols only is refused: it took us for another server. One that offers none is
+        // served.
         server.alpn_protocols = vec![b"imap".to_vec()];
         server.send_tls13_tickets = 0;
         server.session_storage = Arc::new(NoServerSessionStorage {});
@@ -52,7 +54,8 @@ fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     if chain.is_empty() { Err(format!("there is no certificate in {}", path.display())) } else { Ok(chain) }
 }
 
-/// A key that others may read is no secret, and one that others own is theirs. A group may read it, as Debian's ssl-cert does.
+/// A key that others may read is no secret, and one that others own is theirs. A group may read it, as Debian's
+/// ssl-cert does.
 fn check_permissions(path: &Path) -> Result<(), String> {
     let metadata =
         std::fs::metadata(path).map_err(|error| format!("cannot read the key {}: {error}", path.display()))?;

@@ -23,8 +23,8 @@ pub enum Woken {
 #[derive(Clone)]
 pub struct Stop(pub Option<Arc<OwnedFd>>);
 
-/// Waits. What rustls has already decrypted counts as the client speaking, and half a TLS record does not: after `Client` a read does not wait. `Stop` is told
-/// before `Client`, `Client` before `Mailbox`.
+/// Waits. What rustls has already decrypted counts as the client speaking, and half a TLS record does not: after
+/// `Client` a read does not wait. `Stop` is told before `Client`, `Client` before `Mailbox`.
 pub fn wait(stream: &mut Stream, mailbox: Option<BorrowedFd<'_>>, stop: &Stop, deadline: Instant) -> io::Result<Woken> {
     loop {
         let read_ahead = stream.has_read_ahead();

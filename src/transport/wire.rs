@@ -1,5 +1,5 @@
-//! The descriptors below a stream: a socket, or two pipes. No write waits longer than the stall limit; the descriptors themselves stay as they
-//! came, since standard input may be shared with the shell that started us.
+//! The descriptors below a stream: a socket, or two pipes. No write waits longer than the stall limit; the descriptors
+//! themselves stay as they came, since standard input may be shared with the shell that started us.
 
 use crate::sys::poll::{Watch, poll};
 use crate::sys::socket;
@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 /// What a pipe takes without waiting once poll(2) calls it writable (PIPE_BUF).
 const PIPE_PIECE: usize = 4096;
 
-/// How long a peer that goes on sending is listened to after our last word. A close with unread input would reset the connection, and the reset may
-/// overtake the last word.
+/// How long a peer that goes on sending is listened to after our last word. A close with unread input would reset the
+/// connection, and the reset may overtake the last word.
 const LINGER: Duration = Duration::from_secs(1);
 
 pub(super) struct Wire {
