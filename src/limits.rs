@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-/// A command line before login, its literals included.
+/// A command line before login without its literals.
 pub const LINE_BEFORE_LOGIN: usize = 8 * 1024;
 /// A command line after login without its literals. Clients send sets of thousands of UIDs in one line.
 pub const LINE: usize = 64 * 1024;
-/// A literal before login: only LOGIN has use for one.
+/// All literals of one command before login: only LOGIN has use for any.
 pub const LITERAL_BEFORE_LOGIN: u64 = 4 * 1024;
 /// How many literals a command may have before login: LOGIN has two arguments.
 pub const LITERAL_COUNT_BEFORE_LOGIN: usize = 2;
@@ -34,7 +34,7 @@ pub const HEADER_NAMES: usize = 1000;
 pub const ID_PAIRS: usize = 30;
 /// A value in ID (RFC 2971 section 3.3).
 pub const ID_VALUE: usize = 1024;
-/// A SASL response, decoded or not.
+/// A SASL response, decoded.
 pub const SASL: usize = 8 * 1024;
 /// A user name.
 pub const USER: usize = 255;

@@ -129,6 +129,17 @@ mod tests {
     }
 
     #[test]
+    fn passwords_that_no_check_could_take_are_not_possible() {
+        let possible = |password: Vec<u8>| {
+            are_possible(&Credentials { user: "alice".to_owned(), password: Secret::new(password) })
+        };
+        assert!(possible(vec![b'p'; limits::PASSWORD]) && possible(b"\xff \n".to_vec()));
+        for password in [vec![], vec![b'p'; limits::PASSWORD + 1], b"a\0b".to_vec()] {
+            assert!(!possible(password.clone()), "{password:?}");
+        }
+    }
+
+    #[test]
     fn root_and_low_uids_may_not_read_mail() {
         let accounts = Accounts::Unix { min_uid: 0 };
         assert!(!accounts.allow(0) && accounts.allow(1));

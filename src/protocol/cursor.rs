@@ -400,6 +400,21 @@ mod tests {
     }
 
     #[test]
+    fn lists_of_one_command_are_bounded_in_number_and_depth() {
+        let lists = "(x)".repeat(limits::LISTS + 1);
+        let mut cursor = Cursor::new(lists.as_bytes(), Dialect::Rev1);
+        let mut list = || cursor.list(|cursor| cursor.expect(b'x', "x"));
+        assert!((0..limits::LISTS).all(|_| list().is_ok()));
+        assert!(matches!(list(), Err(SyntaxError::Limit(_))));
+        fn deeper(cursor: &mut Cursor<'_>) -> Parse<()> {
+            cursor.list(|cursor| if cursor.peek() == Some(b'(') { deeper(cursor) } else { cursor.expect(b'x', "x") })
+        }
+        let nested = |depth: usize| format!("{}x{}", "(".repeat(depth), ")".repeat(depth));
+        assert!(deeper(&mut Cursor::new(nested(limits::NESTING).as_bytes(), Dialect::Rev1)).is_ok());
+        assert!(deeper(&mut Cursor::new(nested(limits::NESTING + 1).as_bytes(), Dialect::Rev1)).is_err());
+    }
+
+    #[test]
     fn the_three_forms_of_a_string() {
         assert_eq!(astring(b"a]b+").as_deref(), Some(&b"a]b+"[..]));
         assert_eq!(astring(b"\"\"").as_deref(), Some(&b""[..]));

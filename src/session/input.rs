@@ -9,7 +9,7 @@ use crate::types::secret;
 use std::io;
 use std::time::Instant;
 
-/// Before login the line counts its literals too.
+/// Before login one literal may have what all together may have.
 pub(super) const LIMITS_BEFORE_LOGIN: FrameLimits = FrameLimits {
     line: limits::LINE_BEFORE_LOGIN,
     literal: limits::LITERAL_BEFORE_LOGIN,

@@ -279,7 +279,9 @@ impl Dialogue<'_, '_> {
 
     /// A line of a SASL exchange. `None` if it looked like one with a literal.
     fn sasl_response(&mut self) -> Result<Option<Secret>, End> {
-        const SASL: FrameLimits = FrameLimits { line: limits::SASL.div_ceil(3) * 4, literal: 0, literals: 0, count: 0 };
+        // In base64, with its CRLF.
+        const LINE: usize = limits::SASL.div_ceil(3) * 4 + 2;
+        const SASL: FrameLimits = FrameLimits { line: LINE, literal: 0, literals: 0, count: 0 };
         self.channel.set_limits(SASL);
         let heard = self.channel.hear(self.deadline)?;
         self.channel.wipe_used();

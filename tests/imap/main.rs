@@ -5,6 +5,7 @@ mod support;
 
 mod append;
 mod auth;
+mod bounds;
 mod copy;
 mod corpus;
 mod demo;
