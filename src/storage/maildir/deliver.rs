@@ -131,6 +131,8 @@ pub fn create_in_tmp(tmp: &Dir, mode: u32) -> io::Result<(Vec<u8>, File)> {
 pub struct Delivery {
     staging: Staging,
     current: Option<Writing>,
+    /// Some octets were lost on the way to the disk.
+    failed: bool,
 }
 
 /// The message that is being written.
@@ -152,13 +154,14 @@ const BUFFER: usize = 128 * 1024;
 
 impl Delivery {
     pub fn new(root: &Arc<Root>, name: &MailboxName) -> Result<Self> {
-        Ok(Self { staging: Staging::new(root.target(name)?), current: None })
+        Ok(Self { staging: Staging::new(root.target(name)?), current: None, failed: false })
     }
 
     /// Completes the message that is being written, if any.
     fn finish(&mut self) -> Result<()> {
         let Some(mut writing) = self.current.take() else { return Ok(()) };
         let done = writing.finish();
+        self.failed |= done.is_err();
         // From here on the staging removes it, if it comes to that.
         self.staging.staged.push(Staged {
             unique: writing.unique,
@@ -224,13 +227,20 @@ impl Append for Delivery {
 
     fn write(&mut self, wire: &[u8]) -> Result<()> {
         match &mut self.current {
-            Some(writing) => Ok(writing.push(wire)?),
+            Some(writing) => {
+                let pushed = writing.push(wire);
+                self.failed |= pushed.is_err();
+                Ok(pushed?)
+            }
             None => Err(StoreError::Cannot("no message was begun")),
         }
     }
 
     fn commit(mut self: Box<Self>) -> Result<Appended> {
         self.finish()?;
+        if self.failed {
+            return Err(StoreError::Io(io::Error::other("the message could not be written")));
+        }
         let mut lock = self.staging.folder.lock(limits::TIME_LOCK)?;
         let (uid_validity, uids) = self.staging.publish(&mut lock)?;
         Ok(Appended { uid_validity, uids })

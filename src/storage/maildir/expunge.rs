@@ -1,5 +1,6 @@
 //! Remove messages. Their lines in the UID list stay until it is written anew.
 
+use super::folder::Place;
 use super::mailbox::MaildirMailbox;
 use crate::limits;
 use crate::storage::{Result, StoreError};
@@ -20,6 +21,8 @@ impl MaildirMailbox {
         let before = self.stat_cur()?;
         let mut removed = UidSet::new();
         let mut failed = None;
+        // Mail that cannot be moved to cur can still be removed.
+        let left_new = indices.iter().filter_map(|&at| self.messages.get(at)).any(|m| m.place == Place::New);
         for at in indices {
             if let Some(lock) = &mut lock {
                 lock.touch();
@@ -46,6 +49,9 @@ impl MaildirMailbox {
         }
         if !removed.is_empty() {
             self.folder.cur.sync()?;
+            if left_new {
+                self.folder.new.sync()?;
+            }
             self.adopt_cur(&before);
         }
         // What could be removed is removed, and reported as such by the next sync.

@@ -100,7 +100,8 @@ impl Drop for Lock {
     }
 }
 
-fn remove_if_same(dir: &Dir, name: &[u8], identity: (u64, u64)) -> io::Result<bool> {
+/// Removes a lock file if it is the one that was seen; says whether it was.
+pub fn remove_if_same(dir: &Dir, name: &[u8], identity: (u64, u64)) -> io::Result<bool> {
     match dir.stat(name) {
         Ok(stat) if (stat.device, stat.inode) == identity => match dir.unlink(name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -79,6 +79,8 @@ pub(super) struct MaildirMailbox {
     pub keywords_told: usize,
     /// The letters shown of messages whose names turned out to have others, until the next sync tells.
     pub shown: BTreeMap<Uid, Letters>,
+    /// What a look that failed half way had found.
+    pub pending: Changes,
     pub new_stamp: Stamp,
     pub cur_stamp: Stamp,
     pub watch: Option<Watch>,
@@ -108,6 +110,7 @@ impl MaildirMailbox {
             recent: UidSet::new(),
             keywords_told: 0,
             shown: BTreeMap::new(),
+            pending: Changes::default(),
             new_stamp: Stamp::default(),
             cur_stamp: Stamp::default(),
             watch: None,

@@ -1,5 +1,6 @@
 //! Small files of state that are written whole: the lock file is the new content and becomes the file, as Dovecot does it.
 
+use super::lock::remove_if_same;
 use crate::storage::{Result, StoreError};
 use crate::sys::file::{Dir, stat_file};
 use std::io::{self, Write};
@@ -49,14 +50,16 @@ fn take(dir: &Dir, lock: &[u8], name: &[u8], mode: u32, wait: Duration) -> Resul
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => return Ok(other?),
         }
+        let found = match dir.stat(lock) {
+            Ok(stat) => stat,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error.into()),
+        };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let changed = |name: &[u8]| dir.stat(name).map_or(i64::MIN, |stat| stat.changed.seconds);
-        let last_sign = changed(lock).max(changed(name));
-        if i64::try_from(now).unwrap_or(0).saturating_sub(last_sign) > STALE && last_sign != i64::MIN {
-            match dir.unlink(lock) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-                _ => std::thread::sleep(Duration::from_millis(100)),
-            }
+        let last_sign = dir.stat(name).map_or(i64::MIN, |stat| stat.changed.seconds).max(found.changed.seconds);
+        if i64::try_from(now).unwrap_or(0).saturating_sub(last_sign) > STALE {
+            remove_if_same(dir, lock, (found.device, found.inode))?;
+            std::thread::sleep(Duration::from_millis(100));
             continue;
         }
         if started.elapsed() >= wait {

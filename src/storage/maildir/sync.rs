@@ -52,13 +52,21 @@ impl MaildirMailbox {
         }
         let look_in_cur = first || self.cur_stamp.is_outdated(&cur) || (noticed && self.cur_stamp.in_doubt());
         let look_in_new = look_in_cur || self.new_stamp.is_outdated(&new) || noticed;
-        let mut changes = Changes::default();
+        let mut changes = std::mem::take(&mut self.pending);
         if look_in_new
             || !self.list.is_current(&self.folder.dir)
             || !self.keywords.is_current(&self.folder.dir)
             || self.sizes_are_worth_recording()
         {
-            self.look_closely(look_in_cur, &mut changes)?;
+            let looked = self.look_closely(look_in_cur, &mut changes);
+            self.messages.sort_unstable_by_key(|m| m.uid);
+            if let Err(error) = looked {
+                // What was learnt until then is told next time, and nothing of it is taken for read.
+                self.pending = changes;
+                self.list.distrust();
+                self.cur_stamp.distrust();
+                return Err(error);
+            }
         }
         self.settle(&mut changes);
         Ok(changes)
@@ -106,6 +114,7 @@ impl MaildirMailbox {
             self.waiting = unmatched;
         }
         self.messages.sort_unstable_by_key(|m| m.uid);
+        // Never lower than it was, whatever another program wrote.
         self.uid_next = next;
         self.uid_validity = self.list.header().map(|h| h.uid_validity);
         if lock.is_some() {
@@ -145,7 +154,7 @@ impl MaildirMailbox {
                 let letters = file_name::letters(&m.name);
                 letters.iter().any(|letter| before.has(letter) != after.has(letter))
             };
-            changes.flags = self.messages.iter().filter(shows_another).map(|m| m.uid).collect();
+            self.messages.iter().filter(shows_another).for_each(|m| changes.flags.insert(m.uid));
         }
         Ok(())
     }
@@ -498,7 +507,7 @@ impl MaildirMailbox {
         found.sort_by(|a, b| file_name::arrival_order(listing.name(a), listing.name(b)));
         let new: Vec<(&[u8], Fields)> =
             found.iter().map(|f| (file_name::base(listing.name(f)), Fields::default())).collect();
-        if let Err(error) = self.list.append(&self.folder.dir, lock, &new) {
+        if let Err(error) = self.list.append(&self.folder.dir, lock, self.uid_next, &new) {
             log!(Level::Error, "{}: new messages get no UIDs: {error}", self.path_shown());
             self.new_stamp.distrust();
         }
@@ -531,7 +540,7 @@ impl MaildirMailbox {
         }
         lock.touch();
         let Some(mut header) = self.list.header().cloned() else { return };
-        header.next_uid = self.list.next_uid();
+        header.next_uid = self.list.next_uid().max(self.uid_next);
         header.guid.get_or_insert_with(|| Header::new(header.uid_validity, new_guid()).guid.unwrap_or_default());
         self.put_sizes_right();
         let messages = &self.messages;

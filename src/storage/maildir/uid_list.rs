@@ -123,12 +123,26 @@ impl UidListFile {
         Ok(Refreshed::Replaced(records))
     }
 
-    /// Gives UIDs to new messages, under the lock and straight after a refresh. The new records are then read like anybody else's.
-    pub fn append(&self, dir: &Dir, lock: &mut Lock, new: &[(&[u8], Fields)]) -> Result<(UidValidity, Vec<Uid>)> {
+    /// Has the next refresh read all of it again.
+    pub fn distrust(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.identity = (0, 0);
+        }
+    }
+
+    /// Gives UIDs, none lower than `floor`, to new messages, under the lock and straight after a refresh. The new records are then read like
+    /// anybody else's.
+    pub fn append(
+        &self,
+        dir: &Dir,
+        lock: &mut Lock,
+        floor: u32,
+        new: &[(&[u8], Fields)],
+    ) -> Result<(UidValidity, Vec<Uid>)> {
         lock.touch();
         let open = self.open.as_ref().ok_or_else(gone)?;
         let header = open.reader.header().ok_or_else(gone)?;
-        let uids = deal(open.reader.next_uid(), new.len())?;
+        let uids = deal(open.reader.next_uid().max(floor), new.len())?;
         if open.reader.version_1() || open.reader.header().is_none() || open.read != open.size {
             rewrite_with(dir, new, &uids)?;
             return Ok((header.uid_validity, uids));
@@ -169,7 +183,7 @@ pub fn append_to(dir: &Dir, lock: &mut Lock, new: &[(&[u8], Fields)]) -> Result<
     }
     let mut list = UidListFile::default();
     match list.refresh(dir)? {
-        Refreshed::Replaced(_) => list.append(dir, lock, new),
+        Refreshed::Replaced(_) => list.append(dir, lock, 1, new),
         _ => Err(gone()),
     }
 }
