@@ -34,7 +34,7 @@ pub fn encode(octets: &[u8]) -> String {
 
 /// The octets, or `None` unless the text is base64 to the letter: whole groups, right padding, no spare bits, nothing else.
 pub fn decode_strict(text: &[u8]) -> Option<Vec<u8>> {
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return None;
     }
     let padding = text.iter().rev().take(2).take_while(|&&b| b == b'=').count();
