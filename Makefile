@@ -55,7 +55,7 @@ check: check-packages
 	@$(STEP) "format of the fuzz targets" $(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	@$(STEP) "clippy" $(CARGO) clippy --locked --all-targets -- -D warnings
 	@$(STEP) "manual" mandoc -Tlint man/*
-	@RUSTDOCFLAGS="-D warnings" $(STEP) "documentation" $(CARGO) doc --locked --no-deps --document-private-items
+	@RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(STEP) "documentation" $(CARGO) doc --locked --no-deps --document-private-items
 	@$(STEP) "tests" --show '^ +(Running|Doc-tests) |^test result: |^ +[0-9]+ src/' $(CARGO) test --locked
 	@$(STEP) "release build" $(CARGO) build --release --locked
 	@$(MAKE) --no-print-directory fuzz-each FUZZ_SECONDS=$(CHECK_SECONDS)

@@ -22,7 +22,7 @@ pub enum Step {
     Done(Credentials),
     /// The response makes no sense: BAD.
     Malformed(&'static str),
-    /// PLAIN with an authorization identity that is not the user: NO [AUTHORIZATIONFAILED].
+    /// PLAIN with an authorization identity that is not the user: `NO [AUTHORIZATIONFAILED]`.
     NotAuthorized,
 }
 

@@ -45,9 +45,9 @@ pub enum FetchItem {
     },
     /// RFC822, as BODY[] under another name (RFC 3501).
     Rfc822,
-    /// RFC822.HEADER, as BODY.PEEK[HEADER] under another name.
+    /// RFC822.HEADER, as `BODY.PEEK[HEADER]` under another name.
     Rfc822Header,
-    /// RFC822.TEXT, as BODY[TEXT] under another name.
+    /// RFC822.TEXT, as `BODY[TEXT]` under another name.
     Rfc822Text,
 }
 
