@@ -69,6 +69,7 @@ impl From<StoreError> for Refusal {
             StoreError::AlreadyExists => Code::AlreadyExists,
             StoreError::HasChildren => Code::HasChildren,
             StoreError::Cannot(_) => Code::Cannot,
+            StoreError::SpecialUse(_) => Code::UseAttr,
             StoreError::NoPermission => Code::NoPerm,
             StoreError::OverQuota => Code::OverQuota,
             StoreError::Limit(_) => Code::Limit,

@@ -15,6 +15,8 @@ pub enum StoreError {
     HasChildren,
     /// `[CANNOT]`: this store can never do it; the text says why.
     Cannot(&'static str),
+    /// `[USEATTR]`: no mailbox can be made for this special use; the text says why.
+    SpecialUse(&'static str),
     /// `[NOPERM]`: the file system's permissions, or a mailbox opened read-only.
     NoPermission,
     /// `[OVERQUOTA]`: disk full or quota exceeded.
@@ -35,7 +37,7 @@ impl fmt::Display for StoreError {
             StoreError::NoSuchMailbox => f.write_str("no such mailbox"),
             StoreError::AlreadyExists => f.write_str("mailbox already exists"),
             StoreError::HasChildren => f.write_str("mailbox has children"),
-            StoreError::Cannot(why) | StoreError::Limit(why) => f.write_str(why),
+            StoreError::Cannot(why) | StoreError::SpecialUse(why) | StoreError::Limit(why) => f.write_str(why),
             StoreError::NoPermission => f.write_str("permission denied"),
             StoreError::OverQuota => f.write_str("quota exceeded or disk full"),
             StoreError::InUse => f.write_str("mailbox is locked by another program"),

@@ -23,7 +23,7 @@ pub fn create(root: &Root, name: &MailboxName, special_use: Option<SpecialUse>) 
     let noted = attributes::read(root)?;
     for (other, _) in noted.iter().filter(|(other, given)| *other != name && special_use == Some(**given)) {
         if root.exists(other)? {
-            return Err(StoreError::Cannot("another mailbox has this special use"));
+            return Err(StoreError::SpecialUse("another mailbox has this special use"));
         }
     }
     let entry = root.new_entry(name)?;

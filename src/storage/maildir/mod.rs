@@ -119,7 +119,7 @@ impl MailStore for MaildirStore {
 
     fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<()> {
         if special_use.is_some_and(|u| !special_use::can_be_given(u)) {
-            return Err(StoreError::Cannot("no mailbox can have this special use"));
+            return Err(StoreError::SpecialUse("no mailbox can have this special use"));
         }
         folders::create(&self.root, name, special_use)
     }

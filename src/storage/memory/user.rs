@@ -74,10 +74,10 @@ impl User {
         }
         if let Some(wanted) = special_use {
             if !special_use::can_be_given(wanted) {
-                return Err(StoreError::Cannot("no mailbox can be made for this special use"));
+                return Err(StoreError::SpecialUse("no mailbox can be made for this special use"));
             }
             if self.folders.values().any(|f| f.special_use == special_use) {
-                return Err(StoreError::Cannot("another mailbox has this special use"));
+                return Err(StoreError::SpecialUse("another mailbox has this special use"));
             }
         }
         if self.names.len() >= limits::MAILBOXES {

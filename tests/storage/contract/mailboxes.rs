@@ -203,8 +203,8 @@ on_both_stores! {
         assert_eq!(use_of("Sent"), Some(SpecialUse::Sent));
         store.create(&name("Gesendet"), Some(SpecialUse::Sent)).unwrap();
         assert_eq!((use_of("Sent"), use_of("Gesendet")), (None, Some(SpecialUse::Sent)));
-        refused!(store.create(&name("Again"), Some(SpecialUse::Sent)), StoreError::Cannot(_));
-        refused!(store.create(&name("Everything"), Some(SpecialUse::All)), StoreError::Cannot(_));
+        refused!(store.create(&name("Again"), Some(SpecialUse::Sent)), StoreError::SpecialUse(_));
+        refused!(store.create(&name("Everything"), Some(SpecialUse::All)), StoreError::SpecialUse(_));
         store.rename(&name("Gesendet"), &name("Gone out")).unwrap();
         assert_eq!(use_of("Gone out"), Some(SpecialUse::Sent));
         store.delete(&name("Gone out")).unwrap();
