@@ -6,16 +6,6 @@ use crate::storage::{MailStore, Result};
 use crate::types::{MailboxName, SpecialUse};
 use std::collections::BTreeMap;
 
-/// Names that clients give to mailboxes for a purpose without saying so by CREATE's USE. The first that exists has the special use, if no mailbox was
-/// given it.
-const WELL_KNOWN: [(SpecialUse, &[&str]); 5] = [
-    (SpecialUse::Sent, &["Sent", "Sent Messages", "Sent Items"]),
-    (SpecialUse::Drafts, &["Drafts"]),
-    (SpecialUse::Trash, &["Trash", "Deleted Messages", "Deleted Items"]),
-    (SpecialUse::Junk, &["Junk", "Spam", "Junk E-mail"]),
-    (SpecialUse::Archive, &["Archive", "Archives"]),
-];
-
 /// What is known of one name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Entry {
@@ -88,26 +78,7 @@ impl Tree {
             let entry = tree.0.entry(listed.name).or_default();
             (entry.exists, entry.special_use, entry.marked) = (true, listed.special_use, listed.marked);
         }
-        tree.guess_special_uses();
         Ok(tree)
-    }
-
-    fn guess_special_uses(&mut self) {
-        for (special_use, names) in WELL_KNOWN {
-            if self.0.values().any(|entry| entry.special_use == Some(special_use)) {
-                continue;
-            }
-            let known = |name: &MailboxName| {
-                let last = name.as_str().strip_prefix("INBOX/").unwrap_or(name.as_str());
-                names.iter().position(|known| known.eq_ignore_ascii_case(last))
-            };
-            let best = self.0.iter_mut().filter(|(_, entry)| entry.exists && entry.special_use.is_none());
-            if let Some((_, entry)) =
-                best.filter_map(|(name, e)| Some((known(name)?, e))).min_by_key(|(place, _)| *place)
-            {
-                entry.special_use = Some(special_use);
-            }
-        }
     }
 
     /// Marks the subscribed names. Those that do not exist, and the names above them, come into the tree: see [`Entry::is_selected_by`].
