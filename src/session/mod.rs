@@ -283,11 +283,17 @@ impl Session {
     /// The news, then the tagged answer.
     fn answer(&mut self, tag: &Tag, name: &str, news: News, outcome: Result<Done, Refusal>) -> Result<(), End> {
         if let (Ok(_) | Err(Refusal::No(..)), Some(selected)) = (&outcome, &mut self.selected) {
+            let fetch = name == "FETCH";
+            if !fetch && news != News::None {
+                updates::tell_again(&mut self.channel, selected);
+            }
+            let before = selected.view.last().copied();
             match updates::tell(&mut self.channel, selected, self.enabled, news) {
                 Ok(()) => {}
                 Err(Refusal::Disconnected(error)) => return Err(End::Disconnected(error)),
                 Err(_) => return Err(gone()),
             }
+            selected.overheard |= fetch && selected.view.last().copied() > before;
         }
         let out = &mut self.channel.out;
         match outcome {

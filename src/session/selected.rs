@@ -19,6 +19,8 @@ pub struct Selected {
     pub(super) gone: UidSet,
     /// What the last RECENT said.
     pub(super) recent_told: usize,
+    /// New messages were told in the answer to a FETCH, where Thunderbird does not look for them: to be told again.
+    pub(super) overheard: bool,
     /// How many keywords the last FLAGS listed.
     pub(super) keywords_told: usize,
     /// What FETCH remembers of the message it read last; begins as its default.
@@ -33,7 +35,8 @@ impl Selected {
         let keywords_told = mailbox.keywords().len();
         let (saved, gone) = (UidSet::new(), UidSet::new());
         let last_read = Default::default();
-        Self { name, mailbox, read_only, view, saved, gone, recent_told, keywords_told, last_read }
+        let overheard = false;
+        Self { name, mailbox, read_only, view, saved, gone, recent_told, overheard, keywords_told, last_read }
     }
 
     pub fn exists(&self) -> u32 {

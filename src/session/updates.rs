@@ -45,6 +45,14 @@ pub fn tell(channel: &mut Channel, selected: &mut Selected, enabled: Enabled, ne
     Ok(())
 }
 
+/// Says EXISTS again after a FETCH whose answer told of new messages: Thunderbird does not look for them there, and would wait in IDLE for what it
+/// was told already.
+pub fn tell_again(channel: &mut Channel, selected: &mut Selected) {
+    if std::mem::take(&mut selected.overheard) {
+        mailbox::exists(&mut channel.out, selected.exists());
+    }
+}
+
 fn expunges(channel: &mut Channel, selected: &mut Selected) -> Result<(), Refusal> {
     let gone = std::mem::take(&mut selected.gone);
     let numbers: Vec<SeqNum> = gone.iter().filter_map(|uid| selected.number_of(uid)).collect();

@@ -21,6 +21,7 @@ pub fn idle(context: &mut Context<'_>, selected: &mut Option<Selected>) -> Resul
     if let Some(selected) = selected {
         // Watching begins before the first look, so that nothing falls between the two.
         selected.mailbox.watch();
+        updates::tell_again(context.channel, selected);
     }
     loop {
         if let Some(selected) = selected {
