@@ -15,6 +15,13 @@ pub struct Written {
     pub old_name: Option<String>,
 }
 
+impl Written {
+    /// What the client wrote.
+    pub fn text(&self) -> &str {
+        self.old_name.as_deref().unwrap_or(self.name.as_str())
+    }
+}
+
 impl Cursor<'_> {
     /// ```abnf
     /// mailbox = "INBOX" / astring

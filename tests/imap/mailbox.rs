@@ -177,3 +177,38 @@ fn names_are_modified_utf7_in_rev1_and_utf8_in_rev2() {
         assert!(said[0].ends_with("\"\u{fc}\" (\"OLDNAME\" (\"u\u{308}\"))"), "{said:?}");
     });
 }
+
+#[test]
+fn a_special_use_that_no_mailbox_can_have_is_told_as_such() {
+    each_store(|world| {
+        let mut client = world.client();
+        client.ok("CREATE a (USE (\\Sent))");
+        for refused in ["\\Sent", "\\All", "\\Flagged", "\\Unheard", "\\Junk \\Trash"] {
+            let said = client.no(&format!("CREATE b (USE ({refused}))"));
+            assert!(said.starts_with("NO [USEATTR] "), "{refused}: {said}");
+        }
+        client.ok("CREATE b (USE ())");
+    });
+}
+
+#[test]
+fn in_rev2_every_command_that_normalises_a_name_says_so() {
+    each_store(|world| {
+        let mut client = world.client();
+        client.ok("ENABLE IMAP4rev2");
+        let (wrong, right) = ("\"u\u{308}\"", "\"\u{fc}\"");
+        let oldname = format!("(\"OLDNAME\" ({wrong}))");
+        let told = |said: &[String], name: &str| {
+            assert!(said[0].starts_with("* LIST (") && said[0].ends_with(&format!("{name} {oldname}")), "{said:?}");
+        };
+        told(&client.ok(&format!("CREATE {wrong}")), right);
+        told(&client.ok(&format!("APPEND {wrong} {{3+}}\r\na\r\n")), right);
+        told(&client.ok(&format!("RENAME {wrong} plain")), "plain");
+        let said = client.ok(&format!("RENAME plain {wrong}"));
+        assert!(said[0].ends_with(&format!("{right} (\"OLDNAME\" (plain))")), "{said:?}");
+        let said = client.ok(&format!("DELETE {wrong}"));
+        told(&said, right);
+        assert!(said[0].starts_with("* LIST (\\NonExistent)"), "{said:?}");
+        assert_eq!(client.ok("RENAME inbox old"), [""; 0]);
+    });
+}

@@ -3,13 +3,14 @@
 use crate::protocol::cursor::{Cursor, Parse, SyntaxError};
 use crate::protocol::date_time::write_date_time;
 use crate::protocol::frame::LiteralHeader;
+use crate::protocol::mailbox_name::Written;
 use crate::protocol::{Dialect, encode, frame};
-use crate::types::{DateTime, Flags, MailboxName};
+use crate::types::{DateTime, Flags};
 
 /// APPEND up to the first message's literal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Append {
-    pub mailbox: MailboxName,
+    pub mailbox: Written,
     pub first: AppendMessage,
 }
 
@@ -53,7 +54,7 @@ impl Append {
     /// ```
     pub(super) fn parse(cursor: &mut Cursor<'_>) -> Parse<Self> {
         cursor.space()?;
-        let mailbox = cursor.mailbox();
+        let mailbox = cursor.mailbox_as_written(|text| text);
         // A name that cannot be is told only if the rest is right: what is no APPEND at all is BAD.
         if let Err(error @ SyntaxError::Expected { .. }) = mailbox {
             return Err(error);
@@ -64,7 +65,7 @@ impl Append {
 
     pub(super) fn print(&self, out: &mut Vec<u8>, dialect: Dialect) {
         out.push(b' ');
-        encode::mailbox(out, &self.mailbox, dialect);
+        encode::mailbox_text(out, self.mailbox.text(), dialect);
         self.first.print(out);
     }
 }
@@ -112,6 +113,7 @@ mod tests {
     use super::super::Command;
     use super::super::check::{parsed, refused};
     use super::*;
+    use crate::types::MailboxName;
     use crate::types::{Date, SystemFlag};
 
     fn literal(size: u64) -> LiteralHeader {
@@ -119,7 +121,10 @@ mod tests {
     }
 
     fn append(first: AppendMessage) -> Command {
-        Command::Append(Append { mailbox: MailboxName::parse("saved-messages").unwrap(), first })
+        Command::Append(Append {
+            mailbox: Written { name: MailboxName::parse("saved-messages").unwrap(), old_name: None },
+            first,
+        })
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::protocol::Dialect;
 use crate::protocol::cursor::{Cursor, Parse, SyntaxError};
 use crate::protocol::encode::{self, text};
+use crate::protocol::mailbox_name::Written;
 use crate::types::mailbox::SEPARATOR;
 use crate::types::{MailboxName, SpecialUse};
 
@@ -18,14 +19,21 @@ pub struct Create {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rename {
-    pub from: MailboxName,
-    pub to: MailboxName,
+    pub from: Written,
+    pub to: Written,
 }
 
-/// The only argument of DELETE, SUBSCRIBE and UNSUBSCRIBE.
+/// ```abnf
+/// delete = "DELETE" SP mailbox
+/// ```
+pub(super) fn parse_delete(cursor: &mut Cursor<'_>) -> Parse<Written> {
+    cursor.space()?;
+    cursor.mailbox_as_written(|text| text)
+}
+
+/// The only argument of SUBSCRIBE and UNSUBSCRIBE.
 ///
 /// ```abnf
-/// delete      = "DELETE" SP mailbox
 /// subscribe   = "SUBSCRIBE" SP mailbox
 /// unsubscribe = "UNSUBSCRIBE" SP mailbox
 /// ```
@@ -93,15 +101,15 @@ impl Rename {
     /// ```
     pub(super) fn parse(cursor: &mut Cursor<'_>) -> Parse<Self> {
         cursor.space()?;
-        let from = cursor.mailbox()?;
+        let from = cursor.mailbox_as_written(|text| text)?;
         cursor.space()?;
-        Ok(Self { from, to: cursor.mailbox()? })
+        Ok(Self { from, to: cursor.mailbox_as_written(|text| text)? })
     }
 
     pub(super) fn print(&self, out: &mut Vec<u8>, dialect: Dialect) {
         for name in [&self.from, &self.to] {
             out.push(b' ');
-            encode::mailbox(out, name, dialect);
+            encode::mailbox_text(out, name.text(), dialect);
         }
     }
 }
@@ -114,6 +122,10 @@ mod tests {
 
     fn name(text: &str) -> MailboxName {
         MailboxName::parse(text).unwrap()
+    }
+
+    fn written(text: &str, old_name: Option<&str>) -> Written {
+        Written { name: name(text), old_name: old_name.map(str::to_owned) }
     }
 
     #[test]
@@ -146,10 +158,13 @@ mod tests {
 
     #[test]
     fn the_others_take_names() {
-        assert_eq!(parsed("DELETE foo"), Command::Delete(name("foo")));
+        assert_eq!(parsed("DELETE foo"), Command::Delete(written("foo", None)));
         assert_eq!(parsed("SUBSCRIBE \"a b\""), Command::Subscribe(name("a b")));
         assert_eq!(parsed("UNSUBSCRIBE {3}\r\nfoo"), Command::Unsubscribe(name("foo")));
-        assert_eq!(parsed("RENAME inbox old"), Command::Rename(Rename { from: name("INBOX"), to: name("old") }));
+        assert_eq!(
+            parsed("RENAME inbox old"),
+            Command::Rename(Rename { from: written("INBOX", Some("inbox")), to: written("old", None) })
+        );
         for bad in ["DELETE", "DELETE a b", "RENAME a", "RENAME a b c", "SUBSCRIBE *", "RENAME  a b"] {
             assert!(matches!(refused(bad), SyntaxError::Expected { .. }), "{bad}");
         }

@@ -19,6 +19,7 @@ pub mod store;
 use super::Dialect;
 use super::cursor::{Cursor, Parse, SyntaxError};
 use super::encode::{self, text};
+use super::mailbox_name::Written;
 use crate::types::MailboxName;
 
 /// The tag that a client gave a command (RFC 9051 `tag`).
@@ -55,7 +56,7 @@ pub enum Command {
     Close,
     Unselect,
     Create(mailbox::Create),
-    Delete(MailboxName),
+    Delete(Written),
     Rename(mailbox::Rename),
     Subscribe(MailboxName),
     Unsubscribe(MailboxName),
@@ -139,7 +140,7 @@ fn command(cursor: &mut Cursor<'_>, name: &str) -> Parse<Command> {
         "CLOSE" => Command::Close,
         "UNSELECT" => Command::Unselect,
         "CREATE" => Command::Create(mailbox::Create::parse(cursor)?),
-        "DELETE" => Command::Delete(mailbox::parse_one(cursor)?),
+        "DELETE" => Command::Delete(mailbox::parse_delete(cursor)?),
         "RENAME" => Command::Rename(mailbox::Rename::parse(cursor)?),
         "SUBSCRIBE" => Command::Subscribe(mailbox::parse_one(cursor)?),
         "UNSUBSCRIBE" => Command::Unsubscribe(mailbox::parse_one(cursor)?),
@@ -190,7 +191,11 @@ pub fn print(command: &Command, tag: &Tag, dialect: Dialect) -> Vec<u8> {
         Command::Select(select) | Command::Examine(select) => select.print(out, dialect),
         Command::Create(create) => create.print(out, dialect),
         Command::Rename(rename) => rename.print(out, dialect),
-        Command::Delete(name) | Command::Subscribe(name) | Command::Unsubscribe(name) => {
+        Command::Delete(name) => {
+            out.push(b' ');
+            encode::mailbox_text(out, name.text(), dialect);
+        }
+        Command::Subscribe(name) | Command::Unsubscribe(name) => {
             out.push(b' ');
             encode::mailbox(out, name, dialect);
         }

@@ -9,7 +9,7 @@ use crate::protocol::response;
 use crate::protocol::response::code::Code;
 use crate::session::Context;
 use crate::session::channel::Channel;
-use crate::session::command::general;
+use crate::session::command::{general, list};
 use crate::session::input::{Heard, LIMITS};
 use crate::session::outcome::{Done, Refusal};
 use crate::storage;
@@ -23,7 +23,7 @@ pub fn append(context: &mut Context<'_>, append: &Append) -> Result<Done, Refusa
     let mut message = append.first.clone();
     let mut target = match refuse_literal(message.literal) {
         Err(refusal) => Err(refusal),
-        Ok(()) => context.store.append(&append.mailbox).map_err(Refusal::of_target),
+        Ok(()) => context.store.append(&append.mailbox.name).map_err(Refusal::of_target),
     }
     .map_err(|refusal| after_skipping(channel, message.literal, refusal))?;
     for _ in 0..limits::APPEND_MESSAGES {
@@ -35,6 +35,7 @@ pub fn append(context: &mut Context<'_>, append: &Append) -> Result<Done, Refusa
             (Next::End, Ok(())) => {
                 let appended = target.commit().map_err(Refusal::of_target)?;
                 context.counters.appended += appended.uids.len() as u64;
+                list::tell_normalized(context, &append.mailbox.name, append.mailbox.old_name.as_deref());
                 let uids = appended.uids.into_iter().collect();
                 return Ok(Done::with(Code::AppendUid(appended.uid_validity, uids)));
             }

@@ -2,6 +2,7 @@
 
 use super::list;
 use crate::protocol::command::mailbox::{Create, Rename};
+use crate::protocol::mailbox_name::Written;
 use crate::protocol::response::code::Code;
 use crate::session::Context;
 use crate::session::outcome::{Done, Refusal};
@@ -19,10 +20,7 @@ pub fn create(context: &mut Context<'_>, create: &Create) -> Result<Done, Refusa
     };
     context.store.create(&create.mailbox, special_use)?;
     make_parents(context.store, &create.mailbox);
-    if context.enabled.imap4rev2 && create.old_name.is_some() {
-        let made = list::one(context.store, &create.mailbox)?;
-        made.write(&mut context.channel.out, create.old_name.as_deref(), context.enabled.dialect());
-    }
+    list::tell_normalized(context, &create.mailbox, create.old_name.as_deref());
     Ok(Done::plain())
 }
 
@@ -37,7 +35,8 @@ fn make_parents(store: &mut dyn MailStore, name: &MailboxName) {
 }
 
 /// DELETE (RFC 9051 section 6.3.5). If it was selected, nothing is any more.
-pub fn delete(context: &mut Context<'_>, selected: &mut Option<Selected>, name: &MailboxName) -> Result<Done, Refusal> {
+pub fn delete(context: &mut Context<'_>, selected: &mut Option<Selected>, deleted: &Written) -> Result<Done, Refusal> {
+    let name = &deleted.name;
     match context.store.delete(name) {
         Ok(()) => {}
         Err(StoreError::NoSuchMailbox) if context.store.list()?.iter().any(|listed| listed.name.is_below(name)) => {
@@ -49,12 +48,13 @@ pub fn delete(context: &mut Context<'_>, selected: &mut Option<Selected>, name: 
         // Without CLOSED, which only SELECT says: the client knows what it did.
         *selected = None;
     }
+    list::tell_normalized(context, name, deleted.old_name.as_deref());
     Ok(Done::plain())
 }
 
 /// RENAME (RFC 9051 section 6.3.6). If what was selected has another name now, it stays selected.
 pub fn rename(context: &mut Context<'_>, selected: &mut Option<Selected>, rename: &Rename) -> Result<Done, Refusal> {
-    let Rename { from, to } = rename;
+    let (from, to) = (&rename.from.name, &rename.to.name);
     if to.is_below(from) && !from.is_inbox() {
         return Err(StoreError::Cannot("a mailbox cannot be moved into itself").into());
     }
@@ -67,6 +67,10 @@ pub fn rename(context: &mut Context<'_>, selected: &mut Option<Selected>, rename
         let access = if selected.read_only { Access::ReadOnly } else { Access::ReadWrite };
         let mailbox = context.store.open(&name, access).map_err(|_| Refusal::MailboxGone)?;
         selected.reopened(name, mailbox);
+    }
+    // INBOX in other letters stays INBOX.
+    if (rename.from.old_name.is_some() && !from.is_inbox()) || rename.to.old_name.is_some() {
+        list::tell_normalized(context, to, Some(rename.from.text()));
     }
     Ok(Done::plain())
 }

@@ -137,10 +137,21 @@ impl Described {
     }
 }
 
-/// For SELECT, where all attributes must be right (RFC 9051 section 6.3.2), and CREATE.
+/// For SELECT, where all attributes must be right (RFC 9051 section 6.3.2).
 pub fn one(store: &mut dyn MailStore, name: &MailboxName) -> Result<Described, Refusal> {
     let mut tree = Tree::read(store)?;
     tree.add_subscriptions(store.subscriptions()?);
-    let attributes = tree.get(name).map(|entry| entry.attributes(Missing::NonExistent)).unwrap_or_default();
+    let attributes = tree.get(name).copied().unwrap_or_default().attributes(Missing::NonExistent);
     Ok(Described { name: name.clone(), attributes })
+}
+
+/// Tells a client of IMAP4rev2 the name of a mailbox that it wrote differently (RFC 9051 section 6.3.9.7).
+///
+/// The command is done by then: what fails here is not told.
+pub fn tell_normalized(context: &mut Context<'_>, name: &MailboxName, old_name: Option<&str>) {
+    let (true, Some(old_name)) = (context.enabled.imap4rev2, old_name) else { return };
+    match one(context.store, name) {
+        Ok(named) => named.write(&mut context.channel.out, Some(old_name), context.enabled.dialect()),
+        Err(_) => log!(Level::Warning, "cannot tell that a mailbox name was normalised"),
+    }
 }
