@@ -6,6 +6,7 @@ mod support;
 mod append;
 mod auth;
 mod bounds;
+mod clients;
 mod copy;
 mod corpus;
 mod demo;
