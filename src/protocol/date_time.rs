@@ -27,13 +27,17 @@ impl Cursor<'_> {
 
     /// ```abnf
     /// date-time      = DQUOTE date-day-fixed "-" date-month "-" date-year SP time SP zone DQUOTE
-    /// date-day-fixed = (SP DIGIT) / 2DIGIT
+    /// date-day-fixed = (SP DIGIT) / 2DIGIT                  ; a digit alone is taken too: some clients write it
     /// time           = 2DIGIT ":" 2DIGIT ":" 2DIGIT
     /// zone           = ("+" / "-") 4DIGIT
     /// ```
     pub fn date_time(&mut self) -> Parse<DateTime> {
         self.expect(b'"', "a quoted date and time")?;
-        let day = if self.take(b' ') { self.digit("a day of the month")? } else { self.two_digits()? };
+        let blank = self.take(b' ');
+        let mut day = self.digit("a day of the month")?;
+        if !blank && self.peek() != Some(b'-') {
+            day = day * 10 + self.digit("a day of the month")?;
+        }
         let date = self.month_and_year(day)?;
         self.space()?;
         let hour = self.two_digits()?;
@@ -140,13 +144,17 @@ mod tests {
     }
 
     #[test]
-    fn moments_have_two_digits_or_a_blank_and_a_zone() {
+    fn moments_have_one_or_two_digits_and_a_zone() {
         let expected = DateTime::new(Date::new(1994, 2, 7).unwrap(), 21, 52, 25, -480);
-        for text in ["\" 7-Feb-1994 21:52:25 -0800\"", "\"07-feb-1994 21:52:25 -0800\""] {
+        for text in
+            ["\" 7-Feb-1994 21:52:25 -0800\"", "\"7-Feb-1994 21:52:25 -0800\"", "\"07-feb-1994 21:52:25 -0800\""]
+        {
             assert_eq!(date_time(text), expected, "{text}");
         }
         for bad in [
-            "\"7-Feb-1994 21:52:25 -0800\"",
+            "\" 07-Feb-1994 21:52:25 -0800\"",
+            "\"007-Feb-1994 21:52:25 -0800\"",
+            "\"-Feb-1994 21:52:25 -0800\"",
             "\" 7-Feb-1994 24:52:25 -0800\"",
             "\" 7-Feb-1994 21:60:25 -0800\"",
             "\" 7-Feb-1994 21:52:25 -0860\"",

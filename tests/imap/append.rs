@@ -187,6 +187,16 @@ fn a_large_message_goes_through_in_pieces() {
 }
 
 #[test]
+fn a_date_with_one_digit_is_taken() {
+    each_store(|world| {
+        let mut client = world.client();
+        client.ok("APPEND INBOX \"7-Feb-1994 21:52:25 +0000\" {3+}\r\nabc");
+        client.ok("SELECT INBOX");
+        assert!(client.ok("FETCH 1 INTERNALDATE")[0].contains("\" 7-Feb-1994 21:52:25 +0000\""));
+    });
+}
+
+#[test]
 fn a_message_for_the_selected_mailbox_is_told_before_ok() {
     each_store(|world| {
         let mut client = world.client();
