@@ -322,6 +322,30 @@ on_both_stores! {
         }
     }
 
+    fn what_others_do_is_told_in_rev2_as_rev2_has_it(server) {
+        let (mut client, mut other) = (server.connect(), with_mail(server));
+        client.ok("ENABLE IMAP4rev2");
+        client.ok("SELECT INBOX");
+        other.ok("SELECT INBOX");
+        other.ok("STORE 1 +FLAGS (\\Seen kept)");
+        other.append("INBOX", "", PLAIN);
+        let answer = client.ok("NOOP");
+        assert_eq!(answer.item(1, "UID").unwrap().number(), 1);
+        assert!(has_exists(&answer, 4));
+        let idle = client.idle();
+        other.ok("STORE 2 +FLAGS.SILENT (\\Deleted)");
+        client.wait_for(|r| matches!(r, Response::Fetch { number: 2, .. }));
+        other.ok("EXPUNGE");
+        client.wait_for(|r| *r == Response::Expunge(2));
+        other.append("INBOX", "", PLAIN);
+        client.wait_for(|r| *r == Response::Exists(4));
+        client.done(&idle);
+        assert_eq!(client.ok("STORE 1:4 +FLAGS (\\Answered)").fetches().len(), 4);
+        client.ok("UID STORE 1 -FLAGS.SILENT (\\Seen)");
+        client.ok("FETCH 1 BODY[]");
+        client.ok("UNSELECT");
+    }
+
     fn without_enable_a_search_is_answered_as_in_rev1(server) {
         let mut client = in_inbox(server);
         assert!(matches!(client.ok("SEARCH ALL")[0], Response::Search(_)));

@@ -181,8 +181,28 @@ impl Client {
             Response::Condition { condition, .. } if condition == "BYE" => self.bye = true,
             _ => {}
         }
+        if self.rev2 {
+            self.check_rev2(&response);
+        }
         self.mirror(&response);
         response
+    }
+
+    /// What IMAP4rev2 does not have any more (RFC 9051 appendix E, 12), and that every FETCH which was not asked for has the UID (21).
+    fn check_rev2(&self, response: &Response) {
+        let has_recent = |flags: &[String]| flags.iter().any(|flag| flag.eq_ignore_ascii_case("\\Recent"));
+        match response {
+            Response::Recent(_) => panic!("{response:?} after ENABLE IMAP4rev2"),
+            Response::Flags(flags) => assert!(!has_recent(flags), "{response:?} after ENABLE IMAP4rev2"),
+            Response::Fetch { items, .. } => {
+                let flags = items.iter().find(|(name, _)| name == "FLAGS").map(|(_, value)| value.list());
+                let flags: Vec<String> = flags.into_iter().flatten().map(Value::text).collect();
+                assert!(!has_recent(&flags), "{response:?} after ENABLE IMAP4rev2");
+                let asked = self.pending.front().is_some_and(|p| p.name.ends_with("FETCH"));
+                assert!(asked || items.iter().any(|(name, _)| name == "UID"), "{response:?} without UID");
+            }
+            _ => {}
+        }
     }
 
     fn mirror(&mut self, response: &Response) {
