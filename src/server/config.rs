@@ -2,6 +2,7 @@
 
 use crate::limits;
 use crate::log::Sink;
+use crate::session::capabilities::Withheld;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -159,6 +160,7 @@ pub struct Config {
     pub passwords: Passwords,
     pub min_uid: u32,
     pub allow_cleartext: bool,
+    pub withheld: Withheld,
     pub pidfile: Option<PathBuf>,
     /// `None`: what fits the mode.
     pub log: Option<Sink>,
@@ -217,6 +219,7 @@ impl Config {
             passwords,
             min_uid: settings.number("min-uid")?.unwrap_or(limits::LOWEST_UID),
             allow_cleartext: settings.has("allow-cleartext"),
+            withheld: Withheld::new(&settings.all("withhold")).map_err(|error| format!("--withhold: {error}"))?,
             pidfile: settings.path("pidfile"),
             log: match settings.one("log") {
                 None => None,
@@ -356,6 +359,15 @@ mod tests {
         let config = Config::new(&merged, ROOT).unwrap();
         assert_eq!((config.mode, config.port), (Mode::Inetd, 2));
         assert_eq!(config.storage, Storage::Maildir(Place::Home));
+    }
+
+    #[test]
+    fn capabilities_are_withheld_by_name() {
+        assert_ne!(config(&[("withhold", "MOVE"), ("withhold", "idle")], USER).unwrap().withheld, Withheld::default());
+        assert_eq!(
+            config(&[("withhold", "MOV")], USER).unwrap_err(),
+            "--withhold: MOV is no capability that can be withheld"
+        );
     }
 
     #[test]

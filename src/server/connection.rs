@@ -10,6 +10,7 @@ use crate::auth::passwd_file::PasswdFile;
 use crate::auth::{Account, Accounts, Authenticator, Peer};
 use crate::limits;
 use crate::log::{Level, Quoted, log};
+use crate::session::capabilities::Withheld;
 use crate::session::channel::Channel;
 use crate::session::login::{LoginOutcome, LoginPolicy, login};
 use crate::session::{Greeting, Session, SessionOptions, refuse};
@@ -34,6 +35,7 @@ pub struct Service {
     memory: MemoryServer,
     becomes_user: bool,
     allow_cleartext: bool,
+    pub withheld: Withheld,
 }
 
 #[derive(Clone)]
@@ -65,6 +67,7 @@ impl Service {
             memory: if config.demo { MemoryServer::demo() } else { MemoryServer::new() },
             becomes_user: config.becomes_user,
             allow_cleartext: config.allow_cleartext,
+            withheld: config.withheld.clone(),
         })
     }
 
@@ -142,6 +145,7 @@ pub fn serve(
     let policy = LoginPolicy {
         tls: if stream.is_tls() { None } else { tls },
         cleartext_allowed: stream.is_tls() || is_near || service.allow_cleartext,
+        withheld: &service.withheld,
         peer: peer.clone(),
         service: protocol.name(),
     };
@@ -161,7 +165,8 @@ pub fn serve(
     }
     match service.open(&account) {
         Ok(store) => {
-            let options = SessionOptions { user: account.name, peer, service: protocol.name(), greeting };
+            let withheld = service.withheld.clone();
+            let options = SessionOptions { user: account.name, peer, service: protocol.name(), withheld, greeting };
             Session::new(channel, store, options).run();
         }
         Err(error) => {

@@ -25,8 +25,13 @@ pub fn run(service: &Service) -> Result<(), String> {
         Stream::plain(input, output)
     })()
     .map_err(|error: io::Error| format!("--preauth: {error}"))?;
-    let options =
-        SessionOptions { user: account.name, peer: Peer::default(), service: "preauth", greeting: Greeting::PreAuth };
+    let options = SessionOptions {
+        user: account.name,
+        peer: Peer::default(),
+        service: "preauth",
+        withheld: service.withheld.clone(),
+        greeting: Greeting::PreAuth,
+    };
     Session::new(Channel::new(stream, child::stop()), store, options).run();
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! account and the channel come out, with the tag that still waits for its OK. Knows no mail store, so that it can run in a process
 //! that has none.
 
-use super::capabilities::{self, BeforeLogin};
+use super::capabilities::{self, BeforeLogin, Withheld};
 use super::channel::Channel;
 use super::command::general;
 use super::input::{Heard, Silence};
@@ -29,6 +29,7 @@ pub struct LoginPolicy<'a> {
     pub tls: Option<&'a TlsConfig>,
     /// Passwords are taken although the stream is not encrypted.
     pub cleartext_allowed: bool,
+    pub withheld: &'a Withheld,
     pub peer: Peer,
     /// For the log: `imap` or `imaps`.
     pub service: &'static str,
@@ -48,7 +49,7 @@ pub fn login(channel: Channel, policy: &LoginPolicy<'_>, authenticator: &mut dyn
     let deadline = Instant::now() + channel.patience.before_login;
     let mut dialogue = Dialogue { channel, policy, authenticator, deadline, failures: 0, wrong: 0, first: true };
     dialogue.set_stall();
-    let code = Code::Capability(capabilities::before_login(dialogue.offer()));
+    let code = Code::Capability(capabilities::before_login(dialogue.offer(), policy.withheld));
     response::status(&mut dialogue.channel.out, None, Condition::Ok, Some(&code), "IMAP server ready");
     loop {
         match dialogue.turn() {
@@ -194,7 +195,7 @@ impl Dialogue<'_, '_> {
                 self.bad(Some(&tag), None, &text)
             }
             Ok(Command::Capability) => {
-                let names = capabilities::before_login(self.offer());
+                let names = capabilities::before_login(self.offer(), self.policy.withheld);
                 response::capability(&mut self.channel.out, &names);
                 self.ok(&tag, "CAPABILITY completed")
             }

@@ -23,6 +23,7 @@ use crate::protocol::response::{self, Condition};
 use crate::storage::{MailStore, StoreError};
 use crate::types::Secret;
 use crate::types::UidSet;
+use capabilities::Withheld;
 use channel::Channel;
 use command::{News, State, append, general};
 use input::{Heard, Silence};
@@ -59,6 +60,7 @@ pub struct Context<'a> {
     pub channel: &'a mut Channel,
     pub store: &'a mut dyn MailStore,
     pub enabled: &'a mut Enabled,
+    pub withheld: &'a Withheld,
     pub tag: &'a Tag,
     pub counters: &'a mut Counters,
 }
@@ -79,6 +81,7 @@ pub struct SessionOptions {
     pub peer: Peer,
     /// For the log: `imap`, `imaps`, `preauth`.
     pub service: &'static str,
+    pub withheld: Withheld,
     pub greeting: Greeting,
 }
 
@@ -174,7 +177,7 @@ impl Session {
     }
 
     fn greet(&mut self) {
-        let code = Code::Capability(capabilities::after_login());
+        let code = Code::Capability(capabilities::after_login(&self.options.withheld));
         let out = &mut self.channel.out;
         match &self.options.greeting {
             Greeting::LoggedIn(tag) => response::status(out, Some(tag), Condition::Ok, Some(&code), "Logged in"),
@@ -261,6 +264,7 @@ impl Session {
             channel: &mut self.channel,
             store: &mut *self.store,
             enabled: &mut self.enabled,
+            withheld: &self.options.withheld,
             tag: &tag,
             counters: &mut self.counters,
         };

@@ -449,3 +449,19 @@ on_both_stores! {
         assert!(special("Junk", "\\Junk") && special("Archives", "\\Archive"), "{answer:?}");
     }
 }
+
+#[test]
+fn a_capability_that_a_client_cannot_live_with_is_withheld() {
+    let server = Server::memory().withholding(&["IMAP4rev2", "MOVE"]);
+    let mut client = server.connect_before_login();
+    let Response::Condition { code: Some(greeting), .. } = client.greeting() else { panic!("no capabilities") };
+    let login = client.ok("LOGIN test test");
+    for offered in [&greeting.arguments[..], login.code("CAPABILITY").unwrap()] {
+        assert!(offered.split(' ').any(|c| c == "IMAP4rev1"), "{offered}");
+        assert!(!offered.split(' ').any(|c| c == "IMAP4rev2" || c == "MOVE"), "{offered}");
+    }
+    assert!(client.ok("ENABLE IMAP4rev2").contains(&Response::Enabled(vec![])));
+    client.ok("SELECT INBOX");
+    assert!(matches!(client.ok("SEARCH ALL")[0], Response::Search(_)));
+    client.ok("UID MOVE 1 x");
+}

@@ -2,6 +2,7 @@
 //! here it is the very words that count, and what a client sends that is no IMAP.
 
 use imapd::testing::auth::{Account, Authenticator, Credentials, Peer, Refusal};
+use imapd::testing::session::capabilities::Withheld;
 use imapd::testing::session::channel::{Channel, Patience};
 use imapd::testing::session::login::{LoginOutcome, LoginPolicy, login};
 use imapd::testing::session::{Greeting, Session, SessionOptions};
@@ -118,7 +119,13 @@ impl World {
         let store = self.store();
         self.run(move || {
             let peer = Peer { address: Some([192, 0, 2, 7].into()), port: 12345 };
-            let policy = LoginPolicy { tls: tls.as_ref(), cleartext_allowed, peer, service: "imap" };
+            let policy = LoginPolicy {
+                tls: tls.as_ref(),
+                cleartext_allowed,
+                withheld: &Withheld::default(),
+                peer,
+                service: "imap",
+            };
             if let LoginOutcome::LoggedIn { channel, tag, account } = login(channel, &policy, &mut OnlyAlice) {
                 assert_eq!(account.name, "alice");
                 Session::new(channel, store, options(Greeting::LoggedIn(tag))).run();
@@ -160,7 +167,13 @@ impl Drop for World {
 }
 
 fn options(greeting: Greeting) -> SessionOptions {
-    SessionOptions { user: "alice".into(), peer: Peer::default(), service: "imap", greeting }
+    SessionOptions {
+        user: "alice".into(),
+        peer: Peer::default(),
+        service: "imap",
+        withheld: Withheld::default(),
+        greeting,
+    }
 }
 
 struct OnlyAlice;

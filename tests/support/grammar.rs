@@ -279,10 +279,8 @@ fn atoms_to_end(lexer: &mut Lexer) -> Vec<String> {
 }
 
 fn check_capabilities(lexer: &Lexer, capabilities: &[String]) {
-    for wanted in ["IMAP4rev1", "IMAP4rev2"] {
-        if !capabilities.iter().any(|c| c == wanted) {
-            lexer.fail(&format!("a capability list without {wanted}"));
-        }
+    if !capabilities.iter().any(|c| c == "IMAP4rev1") {
+        lexer.fail("a capability list without IMAP4rev1");
     }
     for (i, capability) in capabilities.iter().enumerate() {
         if capability.is_empty() || capabilities[..i].iter().any(|c| c.eq_ignore_ascii_case(capability)) {

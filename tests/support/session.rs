@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use imapd::testing::auth::{Account, Authenticator, Credentials, Peer, Refusal};
+use imapd::testing::session::capabilities::Withheld;
 use imapd::testing::session::channel::Channel;
 use imapd::testing::session::login::{LoginOutcome, LoginPolicy, login};
 use imapd::testing::session::{Greeting, Session, SessionOptions};
@@ -25,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Server {
     mail: Mail,
     tls: Option<TlsConfig>,
+    withheld: Withheld,
 }
 
 enum Mail {
@@ -34,21 +36,27 @@ enum Mail {
 
 impl Server {
     pub fn memory() -> Self {
-        Self { mail: Mail::Memory(MemoryServer::new()), tls: None }
+        Self { mail: Mail::Memory(MemoryServer::new()), tls: None, withheld: Withheld::default() }
     }
 
     pub fn maildir() -> Self {
-        Self { mail: Mail::Maildir(TempDir::new().unwrap()), tls: None }
+        Self { mail: Mail::Maildir(TempDir::new().unwrap()), tls: None, withheld: Withheld::default() }
     }
 
     /// The mail that `--demo` shows.
     pub fn demo() -> Self {
-        Self { mail: Mail::Memory(MemoryServer::demo()), tls: None }
+        Self { mail: Mail::Memory(MemoryServer::demo()), tls: None, withheld: Withheld::default() }
     }
 
     /// With a certificate, so that STARTTLS is offered, and passwords in the clear are not taken.
     pub fn with_tls(self, tls: TlsConfig) -> Self {
         Self { tls: Some(tls), ..self }
+    }
+
+    /// Without these capabilities.
+    pub fn withholding(self, names: &[&str]) -> Self {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        Self { withheld: Withheld::new(&names).unwrap(), ..self }
     }
 
     /// Where the mail is, if it is on disk.
@@ -80,9 +88,9 @@ impl Server {
     /// A client that is logged in.
     pub fn connect(&self) -> Client {
         let open = self.opener();
+        let withheld = self.withheld.clone();
         let (ours, thread) = serve(move |channel| {
-            let greeting = Greeting::PreAuth;
-            Session::new(channel, open(), options(greeting)).run();
+            Session::new(channel, open(), options(Greeting::PreAuth, withheld)).run();
         });
         let mut client = client(ours, thread);
         client.greeting();
@@ -103,22 +111,24 @@ impl Server {
     fn accept(&self, users: &'static [(&'static str, &'static str)]) -> (UnixStream, JoinHandle<()>) {
         let open = self.opener();
         let tls = self.tls.clone();
+        let withheld = self.withheld.clone();
         serve(move |channel| {
             let policy = LoginPolicy {
                 cleartext_allowed: tls.is_none(),
                 tls: tls.as_ref(),
+                withheld: &withheld,
                 peer: Peer::default(),
                 service: "imap",
             };
             if let LoginOutcome::LoggedIn { channel, tag, .. } = login(channel, &policy, &mut Passwords(users)) {
-                Session::new(channel, open(), options(Greeting::LoggedIn(tag))).run();
+                Session::new(channel, open(), options(Greeting::LoggedIn(tag), withheld)).run();
             }
         })
     }
 }
 
-fn options(greeting: Greeting) -> SessionOptions {
-    SessionOptions { user: "test".into(), peer: Peer::default(), service: "imap", greeting }
+fn options(greeting: Greeting, withheld: Withheld) -> SessionOptions {
+    SessionOptions { user: "test".into(), peer: Peer::default(), service: "imap", withheld, greeting }
 }
 
 /// Runs the server's side in a thread.

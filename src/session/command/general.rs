@@ -7,7 +7,7 @@ use crate::session::outcome::{Done, Refusal};
 use crate::session::{Context, capabilities};
 
 pub fn capability(context: &mut Context<'_>) -> Result<Done, Refusal> {
-    response::capability(&mut context.channel.out, &capabilities::after_login());
+    response::capability(&mut context.channel.out, &capabilities::after_login(context.withheld));
     Ok(Done::plain())
 }
 
@@ -27,7 +27,8 @@ pub fn id(context: &mut Context<'_>) -> Result<Done, Refusal> {
 /// RFC 5161 section 3.1 leaves open: clients send it.
 pub fn enable(context: &mut Context<'_>, enable: &Enable) -> Result<Done, Refusal> {
     let mut now = Vec::new();
-    if !context.enabled.imap4rev2 && enable.capabilities.iter().any(|name| name == "IMAP4REV2") {
+    let offered = capabilities::after_login(context.withheld).contains(&"IMAP4rev2");
+    if offered && !context.enabled.imap4rev2 && enable.capabilities.iter().any(|name| name == "IMAP4REV2") {
         context.enabled.imap4rev2 = true;
         now.push("IMAP4rev2");
     }

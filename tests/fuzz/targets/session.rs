@@ -4,6 +4,7 @@
 #![no_main]
 
 use imapd::testing::auth::{Account, Authenticator, Credentials, Peer, Refusal};
+use imapd::testing::session::capabilities::Withheld;
 use imapd::testing::session::channel::Channel;
 use imapd::testing::session::login::{LoginOutcome, LoginPolicy, login};
 use imapd::testing::session::{Greeting, Session, SessionOptions};
@@ -57,11 +58,12 @@ fuzz_target!(|octets: &[u8]| {
 fn serve(before_login: bool, socket: UnixStream) {
     let server = MemoryServer::new();
     let channel = Channel::new(Stream::socket(OwnedFd::from(socket)).expect("a socket"), Stop(None));
-    let options = |greeting| SessionOptions { user: "test".into(), peer: Peer::default(), service: "imap", greeting };
+    let options = |greeting| SessionOptions { user: "test".into(), peer: Peer::default(), service: "imap", withheld: Withheld::default(), greeting };
     if !before_login {
         return Session::new(channel, server.store("test"), options(Greeting::PreAuth)).run();
     }
-    let policy = LoginPolicy { cleartext_allowed: true, tls: None, peer: Peer::default(), service: "imap" };
+    let withheld = &Withheld::default();
+    let policy = LoginPolicy { cleartext_allowed: true, tls: None, withheld, peer: Peer::default(), service: "imap" };
     if let LoginOutcome::LoggedIn { channel, tag, .. } = login(channel, &policy, &mut OnePassword) {
         Session::new(channel, server.store("test"), options(Greeting::LoggedIn(tag))).run();
     }
