@@ -13,6 +13,7 @@ mod demo;
 mod fetch;
 mod fetch_section;
 mod general;
+mod hostile;
 mod idle;
 mod limits;
 mod list;

@@ -268,6 +268,11 @@ impl Client {
         };
     }
 
+    /// The same connection a second time, to read while the first sends.
+    pub fn second(&self) -> Client {
+        Client { wire: Wire::Plain(self.wire.socket().try_clone().unwrap()), read: Vec::new(), tags: 1_000_000 }
+    }
+
     /// The next response without its CRLF, literals in it.
     pub fn line(&mut self) -> String {
         let mut response = Vec::new();
