@@ -25,14 +25,17 @@ fn is_refusal(line: &str) -> bool {
 #[test]
 fn sizes_that_no_literal_has_are_refused_wherever_a_literal_may_stand() {
     on_memory(|world| {
-        for size in ["4294967295", "18446744073709551616", "-1", "+", " 5", "5 ", "", "5++", "0x5", "9223372036854775808"] {
+        for size in
+            ["4294967295", "18446744073709551616", "-1", "+", " 5", "5 ", "", "5++", "0x5", "9223372036854775808"]
+        {
             for command in ["LOGIN", "LOGIN alice", "AUTHENTICATE", "ID", "NOOP", "STARTTLS"] {
                 let mut client = stranger(world);
                 client.send(format!("a {command} {{{size}}}\r\n").as_bytes());
                 let line = client.line();
                 assert!(is_refusal(&line), "{command} {size}: {line}");
             }
-            for command in ["SELECT", "APPEND INBOX", "APPEND", "SEARCH TEXT", "CREATE", "LIST \"\"", "APPEND INBOX ~"] {
+            for command in ["SELECT", "APPEND INBOX", "APPEND", "SEARCH TEXT", "CREATE", "LIST \"\"", "APPEND INBOX ~"]
+            {
                 let mut client = world.client();
                 client.ok("SELECT INBOX");
                 client.send(format!("a {command} {{{size}}}\r\n").as_bytes());
@@ -46,7 +49,9 @@ fn sizes_that_no_literal_has_are_refused_wherever_a_literal_may_stand() {
 #[test]
 fn oversized_literals_that_are_not_waited_for_end_the_connection_at_every_command() {
     on_memory(|world| {
-        for command in ["SELECT", "APPEND INBOX", "APPEND nowhere", "APPEND", "APPEND INBOX ~", "SEARCH TEXT", "NONSENSE"] {
+        for command in
+            ["SELECT", "APPEND INBOX", "APPEND nowhere", "APPEND", "APPEND INBOX ~", "SEARCH TEXT", "NONSENSE"]
+        {
             let mut client = world.client();
             client.ok("SELECT INBOX");
             client.send(format!("a {command} {{2147483647+}}\r\n").as_bytes());
@@ -128,7 +133,9 @@ fn nul_is_refused_before_login_wherever_it_stands() {
             client.ok("LOGIN alice secret");
         }
         // In what is base64, and in what base64 stands for.
-        for response in [&b"AGFsaWNlAHNl\0Y3JldA==\r\n"[..], &[base64::encode(b"\0alice\0sec\0ret").as_bytes(), b"\r\n"].concat()] {
+        for response in
+            [&b"AGFsaWNlAHNl\0Y3JldA==\r\n"[..], &[base64::encode(b"\0alice\0sec\0ret").as_bytes(), b"\r\n"].concat()]
+        {
             let mut client = stranger(world);
             client.send(b"a AUTHENTICATE PLAIN\r\n");
             assert_eq!(client.line(), "+ ");
@@ -142,8 +149,15 @@ fn nul_is_refused_before_login_wherever_it_stands() {
 #[test]
 fn no_utf8_and_broken_utf8_is_a_user() {
     on_memory(|world| {
-        let names: &[&[u8]] =
-            &[b"\xe4lice", b"ali\xc3", b"\xc0\xaflice", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xff", "ålice".as_bytes()];
+        let names: &[&[u8]] = &[
+            b"\xe4lice",
+            b"ali\xc3",
+            b"\xc0\xaflice",
+            b"\xed\xa0\x80",
+            b"\xf4\x90\x80\x80",
+            b"\xff",
+            "ålice".as_bytes(),
+        ];
         for name in names {
             let quoted = [b"a LOGIN \"", *name, b"\" secret\r\n"].concat();
             let literal = [format!("a LOGIN {{{}+}}\r\n", name.len()).as_bytes(), name, b" secret\r\n"].concat();
@@ -153,7 +167,10 @@ fn no_utf8_and_broken_utf8_is_a_user() {
                 let mut client = stranger(world);
                 client.send(&octets);
                 let line = client.line();
-                assert!(line.starts_with("a NO [AUTHENTICATIONFAILED] ") || line.starts_with("a BAD "), "{name:?}: {line}");
+                assert!(
+                    line.starts_with("a NO [AUTHENTICATIONFAILED] ") || line.starts_with("a BAD "),
+                    "{name:?}: {line}"
+                );
                 assert!(plain(&line));
                 client.ok("LOGIN alice secret");
             }
@@ -206,7 +223,9 @@ fn a_stream_cut_anywhere_gives_the_same_answers() {
 #[test]
 fn a_command_that_ends_with_the_stream_is_not_run_before_login() {
     on_memory(|world| {
-        for octets in [&b"a LOGIN alice secret"[..], b"a LOGIN alice secret\r", b"a LOGIN {5+}\r\nalice {6+}\r\nsecret", b"a"] {
+        for octets in
+            [&b"a LOGIN alice secret"[..], b"a LOGIN alice secret\r", b"a LOGIN {5+}\r\nalice {6+}\r\nsecret", b"a"]
+        {
             let mut client = stranger(world);
             client.send(octets);
             client.hang_up();
@@ -348,7 +367,10 @@ fn sasl_plain_has_two_nuls_a_user_and_a_password() {
             &[&b"\0alice\0"[..], &[b'p'; 5000]].concat(),
         ] {
             let mut client = stranger(world);
-            let (_, tagged) = client.run(&format!("AUTHENTICATE PLAIN {}", if message.is_empty() { "=".into() } else { base64::encode(message) }));
+            let (_, tagged) = client.run(&format!(
+                "AUTHENTICATE PLAIN {}",
+                if message.is_empty() { "=".into() } else { base64::encode(message) }
+            ));
             assert!(tagged.starts_with("NO ") || tagged.starts_with("BAD "), "{message:?}: {tagged}");
             client.ok("LOGIN alice secret");
         }
@@ -381,7 +403,16 @@ fn an_id_full_of_controls_is_answered_like_any() {
         for arguments in ["NIL", "()", "(\"name\" NIL)", "(\"n\x1b[31m\" \"\x07%n\")", "({3+}\r\na\r\n {3+}\r\n\n* )"] {
             assert_eq!(stranger(world).ok(&format!("ID {arguments}")), [ours], "{arguments}");
         }
-        for arguments in ["", "(\"odd\")", "(\"a\" \"b\" \"c\")", "(NIL \"x\")", "((\"a\" \"b\"))", "(\"a\" \"b\") x", "x", "(\"a\"\"b\")"] {
+        for arguments in [
+            "",
+            "(\"odd\")",
+            "(\"a\" \"b\" \"c\")",
+            "(NIL \"x\")",
+            "((\"a\" \"b\"))",
+            "(\"a\" \"b\") x",
+            "x",
+            "(\"a\"\"b\")",
+        ] {
             stranger(world).bad(&format!("ID {arguments}"));
         }
     });
@@ -393,7 +424,19 @@ fn set_and_size_numbers_never_run_over() {
         let mut client = world.client();
         client.append("INBOX", "()", &message("one"));
         client.ok("SELECT INBOX");
-        for set in ["4294967295:4294967296", "1:99999999999999999999", "00001", "1:0", "0:*", "+1", "1 :2", "1,", ",", "*:0", "$,1"] {
+        for set in [
+            "4294967295:4294967296",
+            "1:99999999999999999999",
+            "00001",
+            "1:0",
+            "0:*",
+            "+1",
+            "1 :2",
+            "1,",
+            ",",
+            "*:0",
+            "$,1",
+        ] {
             client.bad(&format!("FETCH {set} UID"));
             client.bad(&format!("SEARCH {set}"));
             client.bad(&format!("UID COPY {set} INBOX"));

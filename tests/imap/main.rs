@@ -26,3 +26,4 @@ mod store;
 mod strict_client;
 mod talk;
 mod two_clients;
+mod weapons;
