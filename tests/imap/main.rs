@@ -5,6 +5,7 @@ mod support;
 
 mod append;
 mod auth;
+mod behind_our_back;
 mod bounds;
 mod clients;
 mod copy;
@@ -18,6 +19,7 @@ mod idle;
 mod limits;
 mod list;
 mod mailbox;
+mod names;
 mod rfc_examples;
 mod search;
 mod select;

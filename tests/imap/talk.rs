@@ -54,6 +54,11 @@ pub fn on_memory(test: fn(&World)) {
     test(&World::new(Mail::Memory(MemoryServer::new())));
 }
 
+/// For tests of what lies on disk.
+pub fn on_maildir(test: impl Fn(&World)) {
+    test(&World::new(Mail::Maildir(tempfile::tempdir().unwrap())));
+}
+
 impl World {
     fn new(mail: Mail) -> Self {
         let (stopper, stop) = UnixStream::pair().unwrap();
@@ -68,6 +73,14 @@ impl World {
                 let root = directory.path().join("Maildir");
                 maildir::open(MaildirOptions { root, create: true }).unwrap()
             }
+        }
+    }
+
+    /// The directory in which `Maildir` lies, if the mail is on disk.
+    pub fn directory(&self) -> Option<&std::path::Path> {
+        match &self.mail {
+            Mail::Memory(_) => None,
+            Mail::Maildir(directory) => Some(directory.path()),
         }
     }
 
