@@ -8,6 +8,7 @@ mod auth;
 mod behind_our_back;
 mod bounds;
 mod clients;
+mod concurrent;
 mod copy;
 mod corpus;
 mod demo;
