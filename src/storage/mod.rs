@@ -129,7 +129,8 @@ pub trait Mailbox: Send {
     /// All or nothing as far as errors other than of single vanished messages go.
     fn store(&mut self, uids: &UidSet, change: FlagChange, flags: &Flags) -> Result<Vec<(Uid, Flags)>>;
 
-    /// Removes these messages for good, whether or not marked deleted, and says which it removed. The next sync reports them.
+    /// Removes these messages for good, whether or not marked deleted, and says which it removed. The next sync reports them. One that this
+    /// mailbox shows as deleted and another session has since taken that mark from is left: somebody wants it kept.
     fn expunge(&mut self, uids: &UidSet) -> Result<UidSet>;
 
     /// Copies messages with their flags and dates: all that exist, or none. The target may be this mailbox.

@@ -267,6 +267,139 @@ fn keyword_letters_are_limited_and_a_letter_in_use_is_not_given_away() {
     assert!(mailbox.flags(uid(1)).unwrap().has_keyword(&Keyword::new("named").unwrap()));
 }
 
+/// The 26 keywords that have letters.
+const LETTERED: &str = "a b c d e f g h i j k l m n o p q r s t u v w x y z";
+
+#[test]
+fn keywords_without_letters_lie_in_a_file_by_base_name() {
+    let place = Place::new();
+    ["1.a.h", "2.b.h", "3.c.h"].iter().for_each(|base| place.deliver(base));
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    let one = set(&[uid(1)]);
+    mailbox.store(&one, FlagChange::Add, &flags(LETTERED)).unwrap();
+    assert!(!place.path("imapd-keywords").exists());
+    mailbox.store(&set(&[uid(1), uid(2)]), FlagChange::Add, &flags("more")).unwrap();
+    mailbox.store(&set(&[uid(2), uid(3)]), FlagChange::Add, &flags("MORE again")).unwrap();
+    assert_eq!(place.text("imapd-keywords"), "0 more\n1 again\n:0 1.a.h\n:0,1 2.b.h\n:0,1 3.c.h\n");
+    assert_eq!(place.files("cur")[1], "2.b.h:2,");
+    // The UID list is lost, and one file gets other flags by another program: they have them still.
+    drop(mailbox);
+    fs::remove_file(place.path("dovecot-uidlist")).unwrap();
+    fs::rename(place.path("cur/2.b.h:2,"), place.path("cur/2.b.h:2,S")).unwrap();
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    assert_eq!(mailbox.flags(uid(2)), Some(flags("\\Seen more again")));
+    assert_eq!(mailbox.keywords().len(), 28);
+    // What goes is forgotten with the next look, and a file that comes again under its name is another message.
+    mailbox.expunge(&set(&[uid(2)])).unwrap();
+    fs::remove_file(place.path("cur/3.c.h:2,")).unwrap();
+    place.deliver("2.b.h");
+    assert_eq!(numbers(&mailbox.sync().unwrap().arrived), [4]);
+    assert_eq!(mailbox.flags(uid(4)), Some(flags("")));
+    assert_eq!(place.text("imapd-keywords"), "0 more\n1 again\n:0 1.a.h\n");
+    assert!(mailbox.sync().unwrap().is_empty());
+}
+
+#[test]
+fn a_name_that_gets_right_sizes_keeps_its_keywords() {
+    let place = Place::new();
+    place.write("cur/1.wrong.h,S=99,W=99:2,S", "a\nb\n");
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    let mut other = open(&mut *place.store(), &inbox());
+    let all = flags(&format!("\\Seen {LETTERED} zz"));
+    mailbox.store(&set(&[uid(1)]), FlagChange::Add, &all).unwrap();
+    other.sync().unwrap();
+    mailbox.sync().unwrap();
+    content(&mut *mailbox, uid(1)).unwrap();
+    assert!(mailbox.sync().unwrap().is_empty());
+    assert!(place.files("cur")[0].starts_with("1.wrong.h,S=4,W=6:2,"));
+    assert!(other.sync().unwrap().is_empty());
+    assert_eq!((mailbox.flags(uid(1)), other.flags(uid(1))), (Some(all.clone()), Some(all)));
+    place.deliver("2.b.h");
+    fs::rename(place.path("new/2.b.h"), place.path("cur/2.b.h")).unwrap();
+    mailbox.sync().unwrap();
+    assert_eq!(place.text("imapd-keywords"), "0 zz\n:0 1.wrong.h,S=4,W=6\n");
+}
+
+#[test]
+fn a_keyword_file_by_hand_is_read_as_far_as_it_can_be() {
+    let place = Place::new();
+    ["1.a.h", "2.b.h"].iter().for_each(|base| place.deliver(base));
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    place.write("imapd-keywords", "0 hand\n7 $Label\nrubbish\n:0,9,7 1.a.h\n:x 2.b.h\n:7");
+    let changes = mailbox.sync().unwrap();
+    assert!(changes.new_keywords && numbers(&changes.flags) == [1]);
+    assert_eq!(mailbox.flags(uid(1)), Some(flags("hand $Label")));
+    // Another name for a number, and a letter for a keyword that had none.
+    place.write("imapd-keywords", "0 other\n7 $Label\n:0,7 1.a.h\n");
+    place.write("dovecot-keywords", "0 $label\n");
+    assert_eq!(numbers(&mailbox.sync().unwrap().flags), [1]);
+    assert_eq!(mailbox.flags(uid(1)), Some(flags("other $Label")));
+    assert_eq!(mailbox.keywords().len(), 2);
+    mailbox.store(&set(&[uid(1)]), FlagChange::Remove, &flags("$LABEL")).unwrap();
+    assert_eq!(mailbox.flags(uid(1)), Some(flags("other")));
+    // A link is not followed, and whatever lies there does not stop the mailbox.
+    for plant in [
+        "ln -s secret imapd-keywords",
+        "mkfifo imapd-keywords",
+        "mkdir imapd-keywords",
+        "truncate -s 10G imapd-keywords",
+    ] {
+        place.write("secret", "0 secret\n:0 2.b.h\n");
+        let plant = format!("rm -rf imapd-keywords; {plant}");
+        assert!(
+            std::process::Command::new("sh").args(["-c", &plant]).current_dir(&place.root).status().unwrap().success()
+        );
+        mailbox.sync().unwrap();
+        assert_eq!(mailbox.flags(uid(1)), Some(flags("")), "{plant}");
+        assert_eq!(open(&mut *place.store(), &inbox()).flags(uid(2)), Some(flags("")), "{plant}");
+    }
+}
+
+#[test]
+fn a_message_put_in_cur_while_the_lock_is_held_shows_when_it_is_free() {
+    let place = Place::new();
+    place.deliver("1.a.h");
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    place.write("dovecot-uidlist.lock", "1:elsewhere.example");
+    place.write("cur/2.b.h:2,S", "x");
+    assert!(mailbox.sync().unwrap().is_empty());
+    // Until the clock of the file system has ticked any look would find it.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    mailbox.sync().unwrap();
+    fs::remove_file(place.path("dovecot-uidlist.lock")).unwrap();
+    assert_eq!(numbers(&mailbox.sync().unwrap().arrived), [2]);
+}
+
+#[test]
+fn a_message_marked_by_another_program_is_moved_as_marked() {
+    let place = Place::new();
+    let mut store = place.store();
+    store.create(&name("there"), None).unwrap();
+    ["1.a.h", "2.b.h"].iter().for_each(|base| place.deliver(base));
+    let mut mailbox = open(&mut *store, &inbox());
+    mailbox.store(&set(&[uid(2)]), FlagChange::Add, &flags("\\Seen $x")).unwrap();
+    fs::rename(place.path("cur/1.a.h:2,"), place.path("cur/1.a.h:2,FZ")).unwrap();
+    fs::rename(place.path("cur/2.b.h:2,Sa"), place.path("cur/2.b.h:2,Ra")).unwrap();
+    let moved = mailbox.move_to(&set(&[uid(1), uid(2)]), &name("there")).unwrap();
+    let there = open(&mut *store, &name("there"));
+    assert_eq!(there.flags(moved.pairs[0].1), Some(flags("\\Flagged")));
+    assert_eq!(there.flags(moved.pairs[1].1), Some(flags("\\Answered $x")));
+    assert!(place.files(".there/cur")[0].ends_with(":2,FZ"));
+}
+
+#[test]
+fn what_is_no_longer_a_file_is_not_copied() {
+    let place = Place::new();
+    let mut store = place.store();
+    store.create(&name("there"), None).unwrap();
+    ["1.a.h", "2.b.h"].iter().for_each(|base| place.deliver(base));
+    let mut mailbox = open(&mut *store, &inbox());
+    fs::remove_file(place.path("cur/1.a.h:2,")).unwrap();
+    symlink("/etc/passwd", place.path("cur/1.a.h:2,")).unwrap();
+    assert!(mailbox.copy(&set(&[uid(1), uid(2)]), &name("there")).is_err());
+    assert!(["new", "cur", "tmp"].iter().all(|part| place.files(&format!(".there/{part}")).is_empty()));
+}
+
 #[test]
 fn folders_are_found_however_they_are_spelled() {
     let place = Place::new();

@@ -95,15 +95,19 @@ pub fn targets(folder: &Folder, lock: &mut Lock, staged: &[Staged]) -> Result<Ve
     if keywords.lacks(wanted()) {
         keywords.provide(folder, lock, wanted(), letters_in_use(folder)?)?;
     }
-    let target = |staged: &Staged| {
+    let mut target = |staged: &Staged| {
         let letters = keywords.letters(&staged.flags, staged.kept);
         let base = match staged.sizes {
             Some((stored, wire)) => file_name::sized(&staged.unique, stored, wire),
             None => staged.unique.clone(),
         };
-        if letters.is_empty() { (Place::New, base) } else { (Place::Cur, file_name::with_letters(&base, letters)) }
+        let more = keywords.set_more(&base, &staged.flags);
+        let in_new = letters.is_empty() && !more;
+        if in_new { (Place::New, base) } else { (Place::Cur, file_name::with_letters(&base, letters)) }
     };
-    Ok(staged.iter().map(target).collect())
+    let targets = staged.iter().map(&mut target).collect();
+    keywords.save(folder, lock)?;
+    Ok(targets)
 }
 
 fn letters_in_use(folder: &Folder) -> Result<Letters> {

@@ -1,13 +1,27 @@
 //! Remove messages. Their lines in the UID list stay until it is written anew.
 
+use super::file_name;
 use super::folder::Place;
-use super::mailbox::MaildirMailbox;
+use super::mailbox::{MaildirMailbox, Message};
 use crate::limits;
 use crate::storage::{Result, StoreError};
-use crate::types::UidSet;
+use crate::types::{SystemFlag, UidSet};
 
 impl MaildirMailbox {
+    /// EXPUNGE: all but those that are shown as deleted and, by the file's present name, no longer are.
+    pub(super) fn expunge_files(&mut self, uids: &UidSet) -> Result<UidSet> {
+        self.remove_unless(uids, |mailbox, message| {
+            let shown = mailbox.shown.get(&message.uid);
+            shown.is_some_and(|flags| flags.has(SystemFlag::Deleted))
+                && file_name::letters(&message.name).system().all(|flag| flag != SystemFlag::Deleted)
+        })
+    }
+
     pub(super) fn remove(&mut self, uids: &UidSet) -> Result<UidSet> {
+        self.remove_unless(uids, |_, _| false)
+    }
+
+    fn remove_unless(&mut self, uids: &UidSet, spared: impl Fn(&Self, &Message) -> bool) -> Result<UidSet> {
         let indices = self.indices(uids);
         if indices.is_empty() {
             return Ok(UidSet::new());
@@ -31,7 +45,15 @@ impl MaildirMailbox {
                 Some(message) => message.uid,
                 None => continue,
             };
-            match self.with_file(at, |mailbox, message| mailbox.folder.place(message.place).unlink(&message.name)) {
+            let unlinked = self.with_file(at, |mailbox, message| {
+                if spared(mailbox, message) {
+                    return Ok(false);
+                }
+                mailbox.folder.place(message.place).unlink(&message.name)?;
+                Ok(true)
+            });
+            match unlinked {
+                Ok(Some(false)) => {}
                 Ok(unlinked) => {
                     // By us, or by somebody else before: then it is theirs to report.
                     if unlinked.is_some() {

@@ -29,7 +29,7 @@ impl MaildirMailbox {
             return Ok(Vec::new());
         }
         let mut lock = self.folder.lock(limits::TIME_LOCK)?;
-        self.keywords.refresh(&self.folder.dir)?;
+        self.refresh_keywords()?;
         if change != FlagChange::Remove && self.keywords.lacks(flags.keywords().iter()) {
             let in_use = self.letters_in_use();
             self.keywords.provide(&self.folder, &mut lock, flags.keywords().iter(), in_use)?;
@@ -42,11 +42,11 @@ impl MaildirMailbox {
             match self.change_one(at, change, flags, &mut undo) {
                 Ok(Some((uid, after))) => stored.push((uid, after)),
                 Ok(None) => {}
-                Err(error) => {
-                    self.undo(undo);
-                    return Err(error);
-                }
+                Err(error) => return Err(self.undo(undo, error)),
             }
+        }
+        if let Err(error) = self.keywords.save(&self.folder, &mut lock) {
+            return Err(self.undo(undo, error));
         }
         if !undo.is_empty() {
             self.folder.cur.sync()?;
@@ -68,7 +68,7 @@ impl MaildirMailbox {
     ) -> Result<Option<(Uid, Flags)>> {
         let renamed = self.with_file(at, |mailbox, message| {
             let letters = file_name::letters(&message.name);
-            let after = change.apply(&mailbox.keywords.flags(letters), flags);
+            let after = change.apply(&mailbox.keywords.flags(&message.name), flags);
             let changed = mailbox.keywords.letters(&after, letters);
             let from = mailbox.folder.place(message.place);
             if changed == letters {
@@ -95,7 +95,9 @@ impl MaildirMailbox {
             other => other?,
         };
         let Some((uid, after, name)) = renamed else { return Ok(None) };
-        if let (Some(name), Some(message)) = (name, self.messages.get_mut(at)) {
+        let Some(message) = self.messages.get_mut(at) else { return Ok(None) };
+        self.keywords.set_more(message.base(), &after);
+        if let Some(name) = name {
             let before = std::mem::replace(&mut message.name, name.into());
             undo.push(Undo { at, place: message.place, name: before });
             message.place = Place::Cur;
@@ -103,7 +105,11 @@ impl MaildirMailbox {
         Ok(Some((uid, after)))
     }
 
-    fn undo(&mut self, undo: Vec<Undo>) {
+    /// Takes back what was done, and gives back why.
+    fn undo(&mut self, undo: Vec<Undo>, why: StoreError) -> StoreError {
+        if let Err(error) = self.keywords.refresh(&self.folder.dir) {
+            log!(Level::Warning, "{}: cannot read keywords: {error}", self.path_shown());
+        }
         for Undo { at, place, name } in undo.into_iter().rev() {
             let Some(message) = self.messages.get(at) else { continue };
             match self.folder.cur.rename_new(&message.name, self.folder.place(place), &name) {
@@ -115,11 +121,12 @@ impl MaildirMailbox {
                 Err(error) => {
                     // It keeps the new flags; then the client must hear of them.
                     log!(Level::Warning, "{}: cannot take a flag change back: {error}", self.path_shown());
-                    self.shown.entry(message.uid).or_insert_with(|| file_name::letters(&name));
+                    self.shown.entry(message.uid).or_insert_with(|| self.keywords.flags(&name));
                 }
             }
         }
         let _ = self.folder.cur.sync();
+        why
     }
 
     /// Letters that some message carries, named or not.

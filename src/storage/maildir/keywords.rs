@@ -1,26 +1,60 @@
-//! The keywords of a folder: the file of letters, read when it changed, written under the folder's lock.
+//! The keywords of a folder: the files of letters and of further keywords, read when they changed, written under the folder's lock.
 
-use super::file_name::Letters;
+use super::file_name::{self, Letters};
 use super::folder::Folder;
 use super::interop::dovecot_keywords::Keywords;
 use super::lock::Lock;
+use super::more_keywords::MoreKeywords;
 use crate::limits;
 use crate::storage::error::{Result, StoreError};
-use crate::sys::file::{Dir, Time, set_modified};
+use crate::sys::file::{Dir, Time, set_modified, stat_file};
 use crate::types::{Flags, Keyword};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 
-const FILE: &[u8] = b"dovecot-keywords";
+const LETTERS_FILE: &[u8] = b"dovecot-keywords";
+const MORE_FILE: &[u8] = b"imapd-keywords";
 /// The new content, which becomes the file. Whoever finds it holding the folder's lock may remove it.
-const TEMPORARY: &[u8] = b"dovecot-keywords.lock";
+const LETTERS_TEMPORARY: &[u8] = b"dovecot-keywords.lock";
+const MORE_TEMPORARY: &[u8] = b"imapd-keywords.tmp";
 
-/// What the letters of this folder stand for.
+/// What letters stand for, and who has which further keywords.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Meaning {
+    letters: Keywords,
+    more: MoreKeywords,
+}
+
+impl Meaning {
+    /// The flags of the message in a file of this name.
+    pub fn flags(&self, name: &[u8]) -> Flags {
+        let letters = file_name::letters(name);
+        let mut flags = Flags::new();
+        letters.system().for_each(|flag| flags.insert(flag));
+        for letter in (b'a'..=b'z').filter(|&letter| letters.has(letter)) {
+            self.letters.keyword(letter).into_iter().for_each(|keyword| flags.insert_keyword(keyword));
+        }
+        if !self.more.is_empty() {
+            self.more.keywords_of(file_name::base(name)).for_each(|keyword| flags.insert_keyword(keyword.clone()));
+        }
+        flags
+    }
+}
+
+/// Inode, size and time of a file that was read.
+type Stamp = Option<(u64, u64, Time)>;
+
+/// The keywords of this folder.
 #[derive(Debug, Default)]
 pub struct KeywordTable {
-    letters: Keywords,
-    /// Inode, size and time of the file that was read.
-    stamp: Option<(u64, u64, Time)>,
+    meaning: Meaning,
+    letters_stamp: Stamp,
+    more_stamp: Stamp,
+    /// Kept open so that its inode is not given to the file that replaces it: two of the same size may be written in one tick of the clock.
+    more_file: Option<File>,
+    /// The further keywords are not as they are on disk.
+    unsaved: bool,
 }
 
 impl KeywordTable {
@@ -30,55 +64,66 @@ impl KeywordTable {
         Ok(table)
     }
 
-    /// Whether the file is as it was read.
+    /// Whether the files are as they were read.
     pub fn is_current(&self, dir: &Dir) -> bool {
-        stamp(dir) == self.stamp
+        stamp(dir, LETTERS_FILE) == self.letters_stamp && stamp(dir, MORE_FILE) == self.more_stamp && !self.unsaved
     }
 
-    /// Reads the file if it changed. What cannot be read has no keywords.
-    pub fn refresh(&mut self, dir: &Dir) -> Result<()> {
-        let now = stamp(dir);
-        if now == self.stamp {
-            return Ok(());
+    /// Reads what changed and gives back what was true until then. What cannot be read has no keywords.
+    pub fn refresh(&mut self, dir: &Dir) -> Result<Option<Meaning>> {
+        if self.is_current(dir) {
+            return Ok(None);
         }
-        let mut text = Vec::new();
-        match dir.open_file(FILE) {
-            Ok(file) => drop(file.take(limits::STATE_FILE).read_to_end(&mut text)?),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {}
-            Err(error) => return Err(error.into()),
-        }
-        (self.letters, self.stamp) = (Keywords::parse(&text), now);
-        Ok(())
+        let letters_stamp = stamp(dir, LETTERS_FILE);
+        let letters = if letters_stamp == self.letters_stamp {
+            self.meaning.letters.clone()
+        } else {
+            Keywords::parse(&read(dir, LETTERS_FILE)?.1)
+        };
+        let more_stamp = stamp(dir, MORE_FILE);
+        let (more_file, more) = read(dir, MORE_FILE)?;
+        let meaning = Meaning { letters, more: MoreKeywords::parse(&more) };
+        (self.letters_stamp, self.more_stamp, self.more_file, self.unsaved) =
+            (letters_stamp, more_stamp, more_file, false);
+        Ok(Some(std::mem::replace(&mut self.meaning, meaning)))
     }
 
+    /// Those of the files named so that have other flags now than they had by `before`.
+    pub fn changed_since<'a, T: Copy>(
+        &self,
+        before: &Meaning,
+        files: impl Iterator<Item = (T, &'a [u8])>,
+    ) -> Vec<(T, Flags)> {
+        let mut changed = Letters::default();
+        for letter in (b'a'..=b'z').filter(|&l| before.letters.keyword(l) != self.meaning.letters.keyword(l)) {
+            changed.insert(letter);
+        }
+        let (now, then) = (&self.meaning.more, &before.more);
+        let renumbered = !now.extends(then);
+        let may_differ = |name: &[u8]| {
+            let base = file_name::base(name);
+            file_name::letters(name).iter().any(|letter| changed.has(letter))
+                || (now.of(base) != then.of(base))
+                || (renumbered && !now.of(base).is_empty())
+        };
+        files.filter(|(_, name)| may_differ(name)).map(|(which, name)| (which, before.flags(name))).collect()
+    }
+
+    /// Those with letters first.
     pub fn keywords(&self) -> Vec<Keyword> {
-        self.letters.iter().map(|(_, keyword)| keyword).collect()
-    }
-
-    /// The letters that stand for something.
-    pub fn named(&self) -> Letters {
-        let mut named = Letters::default();
-        self.letters.iter().for_each(|(letter, _)| named.insert(letter));
-        named
+        let letters = &self.meaning.letters;
+        let more = self.meaning.more.names().filter(|keyword| letters.letter(keyword).is_none()).cloned();
+        letters.iter().map(|(_, keyword)| keyword).chain(more).collect()
     }
 
     /// Whether there is room for another.
     pub fn has_room(&self) -> bool {
-        self.letters.has_room()
+        self.keywords().len() < limits::KEYWORDS_OF_MAILBOX
     }
 
-    /// The flags that letters stand for.
-    pub fn flags(&self, letters: Letters) -> Flags {
-        let mut flags = Flags::new();
-        letters.system().for_each(|flag| flags.insert(flag));
-        for letter in b'a'..=b'z' {
-            if letters.has(letter)
-                && let Some(keyword) = self.letters.keyword(letter)
-            {
-                flags.insert_keyword(keyword);
-            }
-        }
-        flags
+    /// The flags of the message in a file of this name.
+    pub fn flags(&self, name: &[u8]) -> Flags {
+        self.meaning.flags(name)
     }
 
     /// Letters for these flags; letters of `before` that stand for nothing we know are kept.
@@ -87,18 +132,59 @@ impl KeywordTable {
         for flag in crate::types::SystemFlag::ALL {
             letters.set_system(flag, flags.has(flag));
         }
-        for (letter, keyword) in self.letters.iter() {
+        for (letter, keyword) in self.meaning.letters.iter() {
             if flags.has_keyword(&keyword) { letters.insert(letter) } else { letters.remove(letter) }
         }
         letters
     }
 
-    /// Whether some of these have no letter yet.
-    pub fn lacks<'a>(&self, mut wanted: impl Iterator<Item = &'a Keyword>) -> bool {
-        wanted.any(|keyword| self.letters.letter(keyword).is_none())
+    /// Gives a message those of these flags that are keywords without a letter, and no others. Not on disk until [`Self::save`]. Says whether
+    /// it has any.
+    pub fn set_more(&mut self, base: &[u8], flags: &Flags) -> bool {
+        let Meaning { letters, more } = &mut self.meaning;
+        let without_letter = flags.keywords().iter().filter(|keyword| letters.letter(keyword).is_none());
+        let numbers: Vec<u16> = without_letter.filter_map(|keyword| more.number(keyword)).collect();
+        let any = !numbers.is_empty();
+        if more.of(base) != numbers {
+            let before = more.of(base).to_vec();
+            more.set(base, numbers);
+            self.unsaved |= more.of(base) != before;
+        }
+        any
     }
 
-    /// Gives each keyword a letter, under the folder's lock and straight after a refresh. Letters `in_use` by some message are not given.
+    /// A message's file gets another base: its keywords are found by either until the old one is forgotten. Not on disk until [`Self::save`].
+    pub fn copy_more(&mut self, from: &[u8], to: &[u8]) {
+        let numbers = self.meaning.more.of(from).to_vec();
+        if !numbers.is_empty() {
+            self.meaning.more.set(to, numbers);
+            self.unsaved = true;
+        }
+    }
+
+    /// Whether the message in a file of this base has keywords without letters.
+    pub fn has_more(&self, base: &[u8]) -> bool {
+        !self.meaning.more.of(base).is_empty()
+    }
+
+    /// Whether any message has keywords without letters.
+    pub fn any_has_more(&self) -> bool {
+        !self.meaning.more.is_empty()
+    }
+
+    /// Forgets what messages had that are not among `live`. Not on disk until [`Self::save`].
+    pub fn keep_more(&mut self, live: &HashSet<&[u8]>) {
+        self.unsaved |= self.meaning.more.keep(live);
+    }
+
+    /// Whether some of these are new here.
+    pub fn lacks<'a>(&self, mut wanted: impl Iterator<Item = &'a Keyword>) -> bool {
+        let Meaning { letters, more } = &self.meaning;
+        wanted.any(|keyword| letters.letter(keyword).is_none() && more.number(keyword).is_none())
+    }
+
+    /// Gives each keyword a letter, or a place among the further ones when there is none left, under the folder's lock and straight after a
+    /// refresh. Letters `in_use` by some message are not given. The further ones are on disk with [`Self::save`].
     pub fn provide<'a>(
         &mut self,
         folder: &Folder,
@@ -106,43 +192,101 @@ impl KeywordTable {
         wanted: impl Iterator<Item = &'a Keyword>,
         in_use: Letters,
     ) -> Result<()> {
+        const FULL: StoreError = StoreError::Limit("no more keywords fit in this mailbox");
         lock.touch();
-        let mut letters = self.letters.clone();
+        let Meaning { mut letters, mut more } = self.meaning.clone();
+        let mut count = self.keywords().len();
         for keyword in wanted {
-            if letters.add(keyword, |letter| in_use.has(letter)).is_none() {
-                return Err(StoreError::Limit("no more keywords fit in this mailbox"));
+            if letters.letter(keyword).is_some() || more.number(keyword).is_some() {
+                continue;
+            }
+            count += 1;
+            if count > limits::KEYWORDS_OF_MAILBOX {
+                return Err(FULL);
+            }
+            if letters.add(keyword, |letter| in_use.has(letter)).is_none() && more.add(keyword).is_none() {
+                return Err(FULL);
             }
         }
-        if letters != self.letters {
-            self.write(folder, &letters)?;
-            (self.letters, self.stamp) = (letters, stamp(&folder.dir));
+        if letters != self.meaning.letters {
+            self.write_letters(folder, &letters)?;
+            (self.meaning.letters, self.letters_stamp) = (letters, stamp(&folder.dir, LETTERS_FILE));
         }
+        self.unsaved |= more != self.meaning.more;
+        self.meaning.more = more;
         Ok(())
     }
 
-    fn write(&self, folder: &Folder, letters: &Keywords) -> Result<()> {
-        let dir = &folder.dir;
-        let _ = dir.unlink(TEMPORARY);
-        let mut file = dir.create_new(TEMPORARY, folder.file_mode)?;
-        let write = |file: &mut File| -> io::Result<()> {
-            file.write_all(&letters.write())?;
+    fn write_letters(&self, folder: &Folder, letters: &Keywords) -> Result<()> {
+        let before = self.letters_stamp;
+        write(folder, LETTERS_FILE, LETTERS_TEMPORARY, &letters.write(), |file| {
             // Dovecot reads the file again only when the seconds of its time differ.
-            if let (Some((_, _, before)), Ok(now)) = (&self.stamp, crate::sys::file::stat_file(file))
-                && now.modified.seconds <= before.seconds
-            {
-                set_modified(file, before.seconds.saturating_add(1))?;
+            match before {
+                Some((_, _, before)) if stat_file(file)?.modified.seconds <= before.seconds => {
+                    set_modified(file, before.seconds.saturating_add(1))
+                }
+                _ => Ok(()),
             }
-            file.sync_all()?;
-            dir.rename_over(TEMPORARY, dir, FILE)?;
-            dir.sync()
-        };
-        write(&mut file).map_err(|error| {
-            let _ = dir.unlink(TEMPORARY);
-            error.into()
-        })
+        })?;
+        Ok(())
+    }
+
+    /// Writes the further keywords if they changed, under the folder's lock. If that fails the next refresh reads what is on disk.
+    pub fn save(&mut self, folder: &Folder, lock: &mut Lock) -> Result<()> {
+        if !self.unsaved {
+            return Ok(());
+        }
+        lock.touch();
+        let text = self.meaning.more.write();
+        if text.len() as u64 > limits::STATE_FILE {
+            return Err(StoreError::Limit("too many messages of this mailbox have too many keywords"));
+        }
+        let file = write(folder, MORE_FILE, MORE_TEMPORARY, &text, |_| Ok(()))?;
+        (self.more_file, self.more_stamp, self.unsaved) = (Some(file), stamp(&folder.dir, MORE_FILE), false);
+        Ok(())
     }
 }
 
-fn stamp(dir: &Dir) -> Option<(u64, u64, Time)> {
-    dir.stat(FILE).ok().map(|stat| (stat.inode, stat.size, stat.modified))
+/// Replaces a file by this content.
+fn write(
+    folder: &Folder,
+    name: &[u8],
+    temporary: &[u8],
+    text: &[u8],
+    prepare: impl FnOnce(&File) -> io::Result<()>,
+) -> Result<File> {
+    let dir = &folder.dir;
+    let _ = dir.unlink(temporary);
+    let file = dir.create_new(temporary, folder.file_mode)?;
+    let write = || -> io::Result<()> {
+        (&file).write_all(text)?;
+        prepare(&file)?;
+        file.sync_all()?;
+        dir.rename_over(temporary, dir, name)?;
+        dir.sync()
+    };
+    match write() {
+        Ok(()) => Ok(file),
+        Err(error) => {
+            let _ = dir.unlink(temporary);
+            Err(error.into())
+        }
+    }
+}
+
+/// A file and its content; nothing if there is none, or something that is no regular file.
+fn read(dir: &Dir, name: &[u8]) -> Result<(Option<File>, Vec<u8>)> {
+    let mut text = Vec::new();
+    match dir.open_file(name) {
+        Ok(file) => {
+            (&file).take(limits::STATE_FILE).read_to_end(&mut text)?;
+            Ok((Some(file), text))
+        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => Ok((None, text)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn stamp(dir: &Dir, name: &[u8]) -> Stamp {
+    dir.stat(name).ok().map(|stat| (stat.inode, stat.size, stat.modified))
 }

@@ -1,6 +1,6 @@
 //! Mailbox over one Maildir: the verbs, each a few lines over the parts beside this file.
 
-use super::file_name::{self, Letters};
+use super::file_name;
 use super::folder::{Folder, Place};
 use super::interop::dovecot_uidlist::Fields;
 use super::keywords::KeywordTable;
@@ -77,8 +77,8 @@ pub(super) struct MaildirMailbox {
     pub keywords: KeywordTable,
     /// How many keywords the last sync told of.
     pub keywords_told: usize,
-    /// The letters shown of messages whose names turned out to have others, until the next sync tells.
-    pub shown: BTreeMap<Uid, Letters>,
+    /// The flags shown of messages that turned out to have others, until the next sync tells.
+    pub shown: BTreeMap<Uid, Flags>,
     /// What a look that failed half way had found.
     pub pending: Changes,
     pub new_stamp: Stamp,
@@ -88,7 +88,7 @@ pub(super) struct MaildirMailbox {
     /// Sizes computed since the list was written, and not in names.
     pub unrecorded_sizes: usize,
     /// Messages whose names carry wrong sizes: stored and wire octets as they are.
-    pub wrong_sizes: Vec<(Uid, u64, u64)>,
+    pub wrong_sizes: BTreeMap<Uid, (u64, u64)>,
     /// Records of the list whose files were not found in a look without the lock.
     pub waiting: Unmatched,
     pub said: Said,
@@ -116,7 +116,7 @@ impl MaildirMailbox {
             watch: None,
             corrections: Corrections::default(),
             unrecorded_sizes: 0,
-            wrong_sizes: Vec::new(),
+            wrong_sizes: BTreeMap::new(),
             waiting: Unmatched::new(),
             said: Said::default(),
         };
@@ -208,7 +208,7 @@ impl MaildirMailbox {
         for (at, place, name) in renamed {
             let Some(message) = self.messages.get_mut(at) else { continue };
             if *message.name != *name || message.place != place {
-                self.shown.entry(message.uid).or_insert_with(|| file_name::letters(&message.name));
+                self.shown.entry(message.uid).or_insert_with(|| self.keywords.flags(&message.name));
                 (message.name, message.place) = (name.into(), place);
             }
         }
@@ -270,8 +270,7 @@ impl Mailbox for MaildirMailbox {
     fn flags(&self, uid: Uid) -> Option<Flags> {
         let at = self.messages.binary_search_by_key(&uid, |m| m.uid).ok()?;
         let message = self.messages.get(at)?;
-        let letters = self.shown.get(&uid).copied().unwrap_or_else(|| file_name::letters(&message.name));
-        Some(self.keywords.flags(letters))
+        Some(self.shown.get(&uid).cloned().unwrap_or_else(|| self.keywords.flags(&message.name)))
     }
 
     fn keywords(&self) -> Vec<Keyword> {
@@ -306,7 +305,7 @@ impl Mailbox for MaildirMailbox {
 
     fn expunge(&mut self, uids: &UidSet) -> Result<UidSet> {
         self.check_writable()?;
-        self.remove(uids)
+        self.expunge_files(uids)
     }
 
     fn copy(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {

@@ -1,12 +1,14 @@
 //! Message sizes: trusted where the name or the list has them, computed once where not, put right where they prove wrong.
 
 use super::file_name;
+use super::lock::Lock;
 use super::mailbox::{MaildirMailbox, Message};
 use super::message::{count_wire, is_compressed};
 use crate::log::{Level, Quoted, log};
 use crate::storage::{Access, Result, StoreError};
 use crate::sys::file::Stat;
 use crate::types::Uid;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 
@@ -43,7 +45,7 @@ impl MaildirMailbox {
         let named = file_name::stored_size(&message.name);
         // Each LF adds one octet at most.
         let plausible = message.size().is_none_or(|w| w >= stat.size && w / 2 <= stat.size);
-        let unquestioned = self.wrong_sizes.iter().any(|(uid, ..)| *uid == message.uid);
+        let unquestioned = self.wrong_sizes.contains_key(&message.uid);
         if unquestioned || (named.is_none_or(|s| s == stat.size) && plausible) {
             return Ok(());
         }
@@ -80,8 +82,7 @@ impl MaildirMailbox {
         );
         message.set_size(wire);
         let uid = message.uid;
-        self.wrong_sizes.retain(|(other, ..)| *other != uid);
-        self.wrong_sizes.push((uid, stored, wire));
+        self.wrong_sizes.insert(uid, (stored, wire));
     }
 
     /// Whether so many sizes were computed, or found wrong, that the next session should be spared the work.
@@ -91,25 +92,13 @@ impl MaildirMailbox {
     }
 
     /// Before the list is written anew, under the lock: names without wrong sizes, and fields for those that names do not have.
-    pub(super) fn put_sizes_right(&mut self) {
-        for (uid, stored, wire) in std::mem::take(&mut self.wrong_sizes) {
-            if self.access != Access::ReadWrite {
-                break;
-            }
-            let Some(at) = self.index(uid) else { continue };
-            let renamed = self.with_file(at, |mailbox, message| {
-                let (dir, name) =
-                    (mailbox.folder.place(message.place), file_name::with_sizes(&message.name, stored, wire));
-                if *name != *message.name {
-                    dir.rename_new(&message.name, dir, &name)?;
-                }
-                Ok(name)
-            });
-            match (renamed, self.messages.get_mut(at)) {
-                (Ok(Some(name)), Some(message)) => message.name = name.into(),
-                (Err(error), _) => log!(Level::Warning, "{}: cannot rename message {uid}: {error}", self.path_shown()),
-                _ => {}
-            }
+    pub(super) fn put_sizes_right(&mut self, lock: &mut Lock) {
+        let wrong = std::mem::take(&mut self.wrong_sizes);
+        if self.access == Access::ReadWrite
+            && !wrong.is_empty()
+            && let Err(error) = self.rename_sizes(&wrong, lock)
+        {
+            log!(Level::Warning, "{}: cannot put sizes right: {error}", self.path_shown());
         }
         for message in &mut self.messages {
             if let Some(size) = message.size()
@@ -120,5 +109,33 @@ impl MaildirMailbox {
             }
         }
         self.unrecorded_sizes = 0;
+    }
+
+    fn rename_sizes(&mut self, wrong: &BTreeMap<Uid, (u64, u64)>, lock: &mut Lock) -> Result<()> {
+        self.refresh_keywords()?;
+        // Should we be stopped between, a message's keywords are found by either name.
+        for (&uid, &(stored, wire)) in wrong {
+            if let Some(message) = self.index(uid).and_then(|at| self.messages.get(at)) {
+                let name = file_name::with_sizes(&message.name, stored, wire);
+                self.keywords.copy_more(message.base(), file_name::base(&name));
+            }
+        }
+        self.keywords.save(&self.folder, lock)?;
+        for (&uid, &(stored, wire)) in wrong {
+            lock.touch();
+            let Some(at) = self.index(uid) else { continue };
+            let renamed = self.with_file(at, |mailbox, message| {
+                let (dir, name) =
+                    (mailbox.folder.place(message.place), file_name::with_sizes(&message.name, stored, wire));
+                if *name != *message.name {
+                    dir.rename_new(&message.name, dir, &name)?;
+                }
+                Ok(name)
+            })?;
+            if let (Some(name), Some(message)) = (renamed, self.messages.get_mut(at)) {
+                message.name = name.into();
+            }
+        }
+        Ok(())
     }
 }

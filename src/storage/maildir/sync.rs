@@ -81,8 +81,13 @@ impl MaildirMailbox {
 
     fn look_closely(&mut self, look_in_cur: bool, changes: &mut Changes) -> Result<()> {
         let mut lock = self.lock_for_news()?;
+        let vanished: HashSet<Box<[u8]>> = if self.keywords.any_has_more() {
+            self.messages.iter().filter(|m| m.gone).map(|m| m.base().into()).collect()
+        } else {
+            HashSet::new()
+        };
         let (mut unmatched, list_made) = self.read_list(lock.as_mut())?;
-        self.refresh_keywords(changes)?;
+        self.refresh_keywords()?;
         let scan = self.scan(look_in_cur, lock.is_some(), &unmatched)?;
         self.take_seen(&scan, changes);
         let (mut arrived, mut dealt) = (Vec::new(), Vec::new());
@@ -105,11 +110,12 @@ impl MaildirMailbox {
         }
         let mut next = self.uid_next.max(highest.saturating_add(1));
         if let Some(lock) = &mut lock {
+            self.clean_keywords(&scan, &vanished, lock);
             self.deal(lock, &scan.listing, dealt, list_made, changes)?;
             next = self.list.next_uid().max(next);
         } else {
             if !dealt.is_empty() {
-                self.new_stamp.distrust();
+                self.look_again();
             }
             self.waiting = unmatched;
         }
@@ -144,19 +150,32 @@ impl MaildirMailbox {
         }
     }
 
-    /// A letter that got its name gives another flag to whoever carries it.
-    fn refresh_keywords(&mut self, changes: &mut Changes) -> Result<()> {
-        let before = self.keywords.named();
-        self.keywords.refresh(&self.folder.dir)?;
-        let after = self.keywords.named();
-        if before != after {
-            let shows_another = |m: &&Message| {
-                let letters = file_name::letters(&m.name);
-                letters.iter().any(|letter| before.has(letter) != after.has(letter))
-            };
-            self.messages.iter().filter(shows_another).for_each(|m| changes.flags.insert(m.uid));
+    /// A letter that got its name, or a further keyword, gives other flags to messages whose names are as before: the next sync tells.
+    pub(super) fn refresh_keywords(&mut self) -> Result<()> {
+        if let Some(before) = self.keywords.refresh(&self.folder.dir)? {
+            let files = self.messages.iter().map(|m| (m.uid, &*m.name));
+            for (uid, flags) in self.keywords.changed_since(&before, files) {
+                self.shown.entry(uid).or_insert(flags);
+            }
         }
         Ok(())
+    }
+
+    /// Forgets the further keywords of messages that a complete look under the lock did not show.
+    fn clean_keywords(&mut self, scan: &Scan, vanished: &HashSet<Box<[u8]>>, lock: &mut Lock) {
+        if !scan.complete || self.access != Access::ReadWrite || !self.keywords.any_has_more() {
+            return;
+        }
+        let bases = scan.listing.iter().map(|(_, name)| file_name::base(name));
+        let mut live: HashSet<&[u8]> = bases.filter(|base| self.keywords.has_more(base)).collect();
+        // A file that came under the name of one that went before is another message.
+        live.retain(|base| !vanished.contains(*base));
+        self.keywords.keep_more(&live);
+        if let Err(error) = self.keywords.save(&self.folder, lock)
+            && self.said.first_time(b":keywords")
+        {
+            log!(Level::Notice, "{}: cannot forget old keywords: {error}", self.path_shown());
+        }
     }
 
     /// The lock, or `None` if it cannot be had but there is a list to show the mailbox by.
@@ -217,7 +236,7 @@ impl MaildirMailbox {
             }
             _ => Header::new(dovecot_uidvalidity::next(&self.root.dir), new_guid()),
         };
-        header.next_uid = header.next_uid.max(self.uid_next);
+        header.next_uid = header.next_uid.max(self.uid_next).max(self.list.next_uid());
         let messages = &self.messages;
         let records = messages.iter().filter(|m| !m.gone).map(|m| (m.uid, m.fields.clone(), m.base()));
         self.list.rewrite(&self.folder.dir, &header, records)
@@ -267,6 +286,8 @@ impl MaildirMailbox {
             let unique = |base: &[u8]| base.split(|&b| b == b',').next().map(<[u8]>::to_vec);
             if unique(&record.base) == unique(message.base()) {
                 let info = message.name.get(message.base().len()..).unwrap_or_default();
+                // Its keywords went along; the file that says so is read next.
+                self.keywords.copy_more(message.base(), &record.base);
                 message.name = [&*record.base, info].concat().into();
                 renamed += 1;
             }
@@ -437,7 +458,9 @@ impl MaildirMailbox {
             if (stat_a.device, stat_a.inode) == (stat_b.device, stat_b.inode) {
                 let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
                 let now = i64::try_from(now.as_secs()).unwrap_or(0);
-                if stat_b.links > 1 && now.saturating_sub(stat_b.changed.seconds) > OLD_LINK {
+                // Both at once, that is: not one name before and after it was renamed.
+                let still = self.folder.place(place_a).stat(&a).is_ok_and(|s| s.inode == stat_b.inode);
+                if still && stat_b.links > 1 && now.saturating_sub(stat_b.changed.seconds) > OLD_LINK {
                     self.folder.place(place_b).unlink(&b)?;
                 }
             } else {
@@ -509,7 +532,7 @@ impl MaildirMailbox {
             found.iter().map(|f| (file_name::base(listing.name(f)), Fields::default())).collect();
         if let Err(error) = self.list.append(&self.folder.dir, lock, self.uid_next, &new) {
             log!(Level::Error, "{}: new messages get no UIDs: {error}", self.path_shown());
-            self.new_stamp.distrust();
+            self.look_again();
         }
         // Even if that failed, some lines may have been written: they count.
         let records = match self.list.refresh(&self.folder.dir)? {
@@ -530,6 +553,12 @@ impl MaildirMailbox {
         Ok(())
     }
 
+    /// Files were found that could not be given UIDs: they are looked for next time, wherever they lie.
+    fn look_again(&mut self) {
+        self.new_stamp.distrust();
+        self.cur_stamp.distrust();
+    }
+
     /// Writes the list anew when a quarter of it is dead, or when it is not as it should be. Under the lock, with nothing in the list unread.
     fn tidy_list(&mut self, lock: &mut Lock) {
         let live = self.messages.iter().filter(|m| !m.gone).count();
@@ -542,7 +571,7 @@ impl MaildirMailbox {
         let Some(mut header) = self.list.header().cloned() else { return };
         header.next_uid = self.list.next_uid().max(self.uid_next);
         header.guid.get_or_insert_with(|| Header::new(header.uid_validity, new_guid()).guid.unwrap_or_default());
-        self.put_sizes_right();
+        self.put_sizes_right(lock);
         let messages = &self.messages;
         let records = messages.iter().filter(|m| !m.gone).map(|m| (m.uid, m.fields.clone(), m.base()));
         if let Err(error) = self.list.rewrite(&self.folder.dir, &header, records) {
@@ -573,7 +602,7 @@ impl MaildirMailbox {
         changes.arrived = changes.arrived.difference(&arrived_and_gone);
         changes.expunged = changes.expunged.difference(&arrived_and_gone);
         for (uid, shown) in std::mem::take(&mut self.shown) {
-            let now = self.index(uid).and_then(|at| self.messages.get(at)).map(|m| file_name::letters(&m.name));
+            let now = self.index(uid).and_then(|at| self.messages.get(at)).map(|m| self.keywords.flags(&m.name));
             if now == Some(shown) { changes.flags.remove(uid) } else { changes.flags.insert(uid) }
         }
         changes.flags = changes.flags.difference(&changes.expunged).difference(&changes.arrived);

@@ -10,7 +10,7 @@ use super::uid_list;
 use crate::limits;
 use crate::log::{Level, log};
 use crate::storage::{Copied, Result, StoreError};
-use crate::sys::file::{must_copy, set_modified, stat_file};
+use crate::sys::file::{Kind, must_copy, set_modified, stat_file};
 use crate::types::{MailboxName, Uid, UidSet};
 use std::io;
 
@@ -22,9 +22,31 @@ struct Moved {
     target: Uid,
 }
 
+/// Where a message is to be in the target.
+struct Planned {
+    place: Place,
+    name: Vec<u8>,
+    fields: Fields,
+    /// The letters by which that was planned.
+    letters: Letters,
+}
+
+impl Planned {
+    /// Place and name for a message which by now is marked so: system flags follow what another program changed since.
+    fn adapted(&self, letters: Letters) -> (Place, Vec<u8>) {
+        if letters == self.letters {
+            return (self.place, self.name.clone());
+        }
+        let mut new = kept(letters);
+        file_name::letters(&self.name).iter().filter(u8::is_ascii_lowercase).for_each(|letter| new.insert(letter));
+        (Place::Cur, file_name::with_letters(&self.name, new))
+    }
+}
+
 impl MaildirMailbox {
     pub(super) fn copy_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
         let target = self.root.target(target)?;
+        self.refresh_keywords()?;
         let mut staging = Staging::new(target);
         let mut sources = Vec::new();
         for at in self.indices(uids) {
@@ -46,7 +68,16 @@ impl MaildirMailbox {
         let source = self.folder.place(message.place);
         let unique = file_name::unique();
         match source.link(&message.name, &target.tmp, &unique) {
-            Ok(()) => return Ok(unique),
+            Ok(()) => {
+                return match target.tmp.stat(&unique) {
+                    Ok(stat) if stat.kind == Kind::File => Ok(unique),
+                    // Something else took its name.
+                    other => {
+                        let _ = target.tmp.unlink(&unique);
+                        other.and(Err(io::ErrorKind::InvalidInput.into()))
+                    }
+                };
+            }
             Err(error) if must_copy(&error) || error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
@@ -72,7 +103,7 @@ impl MaildirMailbox {
         Staged {
             unique,
             sizes,
-            flags: self.keywords.flags(letters),
+            flags: self.keywords.flags(&message.name),
             kept: kept(letters),
             fields: fields(message, sizes),
         }
@@ -98,21 +129,24 @@ impl MaildirMailbox {
             return self.nothing_copied(&target);
         }
         let (mut lock, mut target_lock) = self.lock_both(&target)?;
+        self.refresh_keywords()?;
         let plan = self.plan_move(&indices, &target, &mut target_lock)?;
         // The UIDs come first: should we be stopped between, some are lost, but no message ever has two.
         let new: Vec<(&[u8], Fields)> =
-            plan.iter().map(|(_, name, fields)| (file_name::base(name), fields.clone())).collect();
+            plan.iter().map(|planned| (file_name::base(&planned.name), planned.fields.clone())).collect();
         let (uid_validity, uids) = uid_list::append_to(&target.dir, &mut target_lock, &new)?;
         let before = self.stat_cur()?;
         let mut moved: Vec<Moved> = Vec::new();
-        for ((at, (place, name, _)), uid) in indices.into_iter().zip(&plan).zip(uids) {
+        for ((at, planned), uid) in indices.into_iter().zip(&plan).zip(uids) {
             lock.touch();
             target_lock.touch();
             let renamed = self.with_file(at, |mailbox, message| {
-                mailbox.folder.place(message.place).rename_new(&message.name, target.place(*place), name)
+                let (place, name) = planned.adapted(file_name::letters(&message.name));
+                mailbox.folder.place(message.place).rename_new(&message.name, target.place(place), &name)?;
+                Ok((place, name))
             });
             match renamed {
-                Ok(Some(())) => moved.push(Moved { at, place: *place, name: name.clone(), target: uid }),
+                Ok(Some((place, name))) => moved.push(Moved { at, place, name, target: uid }),
                 Ok(None) => {}
                 Err(error) => {
                     self.move_back(&moved, &target);
@@ -151,11 +185,15 @@ impl MaildirMailbox {
     }
 
     /// Place, name and record of each message in the target.
-    fn plan_move(&self, indices: &[usize], target: &Folder, lock: &mut Lock) -> Result<Vec<(Place, Vec<u8>, Fields)>> {
-        let messages = indices.iter().filter_map(|&at| self.messages.get(at));
-        let staged: Vec<Staged> = messages.map(|m| self.staged(m, file_name::unique())).collect();
+    fn plan_move(&self, indices: &[usize], target: &Folder, lock: &mut Lock) -> Result<Vec<Planned>> {
+        let messages = || indices.iter().filter_map(|&at| self.messages.get(at));
+        let staged: Vec<Staged> = messages().map(|m| self.staged(m, file_name::unique())).collect();
         let targets = targets(target, lock, &staged)?;
-        Ok(targets.into_iter().zip(staged).map(|((place, name), staged)| (place, name, staged.fields)).collect())
+        let planned = targets.into_iter().zip(staged).zip(messages()).map(|(((place, name), staged), message)| {
+            let letters = file_name::letters(&message.name);
+            Planned { place, name, fields: staged.fields, letters }
+        });
+        Ok(planned.collect())
     }
 
     fn move_back(&mut self, moved: &[Moved], target: &Folder) {

@@ -6,7 +6,7 @@ use super::user::Shared;
 use crate::limits;
 use crate::storage::{Access, Changes, Copied, Mailbox, Result, StoreError, StoredMessage};
 use crate::types::flag::FlagChange;
-use crate::types::{DateTime, Flags, Keyword, MailboxName, Uid, UidSet, UidValidity};
+use crate::types::{DateTime, Flags, Keyword, MailboxName, SystemFlag, Uid, UidSet, UidValidity};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -203,7 +203,15 @@ impl Mailbox for OpenMailbox {
 
     fn expunge(&mut self, uids: &UidSet) -> Result<UidSet> {
         self.check_writable()?;
-        self.user.lock().expunge(self.uid_validity, &self.known(uids))
+        let mut user = self.user.lock();
+        let messages = &user.folder(self.uid_validity)?.messages;
+        let deleted = |flags: Option<&Flags>| flags.is_some_and(|flags| flags.has(SystemFlag::Deleted));
+        let taken_back = |uid: &Uid| {
+            let now = messages.get(uid).map(|message| &message.flags);
+            now.is_some() && deleted(self.flags.get(uid)) && !deleted(now)
+        };
+        let doomed = self.known(uids).iter().filter(|uid| !taken_back(uid)).collect();
+        user.expunge(self.uid_validity, &doomed)
     }
 
     fn copy(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {

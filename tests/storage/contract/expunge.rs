@@ -17,6 +17,19 @@ on_both_stores! {
         assert_eq!(*open(&mut *server.store(), &inbox()).uids(), set(&uids[..1]));
     }
 
+    fn what_another_session_no_longer_wants_deleted_is_not_expunged(server) {
+        let mut store = server.store();
+        let uids = three(&mut *store);
+        let mut mailbox = open(&mut *store, &inbox());
+        mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Deleted")).unwrap();
+        let mut other = open(&mut *server.store(), &inbox());
+        other.store(&set(&uids[..1]), FlagChange::Remove, &flags("\\Deleted")).unwrap();
+        assert_eq!(mailbox.expunge(&set(&uids)).unwrap(), set(&uids[1..]));
+        let changes = mailbox.sync().unwrap();
+        assert_eq!((changes.expunged, changes.flags), (set(&uids[1..]), set(&uids[..1])));
+        assert_eq!(content(&mut *mailbox, uids[0]).unwrap(), message("one"));
+    }
+
     fn what_others_expunged_stays_listed_until_sync(server) {
         let mut store = server.store();
         let uids = three(&mut *store);

@@ -108,6 +108,68 @@ on_both_stores! {
         panic!("more than {} keywords", limits::KEYWORDS_OF_MAILBOX);
     }
 
+    fn many_keywords_go_wherever_the_message_goes(server) {
+        let mut store = server.store();
+        let uids = three(&mut *store);
+        store.create(&name("there"), None).unwrap();
+        // The target knows others, and some of these in another order.
+        let many = |of: std::ops::Range<u32>| of.map(|n| format!("k{n} ")).collect::<String>();
+        append(&mut *store, &name("there"), &format!("{} k39 k3", (0..30).map(|n| format!("other{n} ")).collect::<String>()), b"x");
+        let mut mailbox = open(&mut *store, &inbox());
+        let mut other = open(&mut *server.store(), &inbox());
+        let all = flags(&format!("\\Seen {}", many(0..40)));
+        mailbox.store(&set(&uids[..2]), FlagChange::Add, &all).unwrap();
+        assert_eq!(mailbox.flags(uids[1]), Some(all.clone()));
+        // Another session sees it, all keywords are listed, and a change of late ones alone is a change.
+        let changes = other.sync().unwrap();
+        assert!(changes.new_keywords && changes.flags == set(&uids[..2]));
+        assert_eq!((other.flags(uids[0]), other.keywords().len()), (Some(all.clone()), 40));
+        let stored = mailbox.store(&set(&uids), FlagChange::Add, &flags("k35")).unwrap();
+        assert_eq!(stored[2], (uids[2], flags("k35")));
+        assert_eq!(other.flags(uids[2]), Some(flags("")));
+        assert_eq!(other.sync().unwrap().flags, set(&uids[2..]));
+        assert_eq!(other.flags(uids[2]), Some(flags("k35")));
+        mailbox.store(&set(&uids[2..]), FlagChange::Remove, &flags("k35")).unwrap();
+        assert_eq!(other.sync().unwrap().flags, set(&uids[2..]));
+        assert!(other.sync().unwrap().is_empty() && mailbox.sync().unwrap().flags.is_empty());
+        mailbox.store(&set(&uids[2..]), FlagChange::Replace, &flags("k38 k2")).unwrap();
+        // COPY, MOVE, APPEND.
+        let copied = mailbox.copy(&set(&uids), &name("there")).unwrap();
+        let moved = mailbox.move_to(&set(&uids[1..]), &name("there")).unwrap();
+        let appended = append(&mut *store, &name("there"), &format!("\\Seen {}", many(0..40)), b"y");
+        let there = open(&mut *server.store(), &name("there"));
+        for (_, uid) in [copied.pairs[0], copied.pairs[1], moved.pairs[0]] {
+            assert_eq!(there.flags(uid), Some(all.clone()));
+        }
+        assert_eq!(there.flags(appended), Some(all.clone()));
+        for (_, uid) in [copied.pairs[2], moved.pairs[1]] {
+            assert_eq!(there.flags(uid), Some(flags("k38 k2")));
+        }
+        // What is left keeps them while others go.
+        mailbox.sync().unwrap();
+        let again = open(&mut *server.store(), &inbox());
+        assert_eq!((again.uids(), again.flags(uids[0])), (&set(&uids[..1]), Some(all.clone())));
+        store.rename(&name("there"), &name("elsewhere")).unwrap();
+        assert_eq!(open(&mut *store, &name("elsewhere")).flags(appended), Some(all));
+    }
+
+    fn a_refused_change_leaves_every_flag(server) {
+        let mut store = server.store();
+        let uids = three(&mut *store);
+        let mut mailbox = open(&mut *store, &inbox());
+        let most = |of: std::ops::Range<usize>| flags(&of.map(|n| format!("k{n} ")).collect::<String>());
+        mailbox.store(&set(&uids[..1]), FlagChange::Add, &most(0..limits::KEYWORDS_OF_MAILBOX - 1)).unwrap();
+        assert!(mailbox.can_create_keywords());
+        refused!(mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Seen k30 x y")), StoreError::Limit(_));
+        assert_eq!(mailbox.flags(uids[1]), Some(flags("")));
+        assert_eq!(mailbox.keywords().len(), limits::KEYWORDS_OF_MAILBOX - 1);
+        assert_eq!(open(&mut *server.store(), &inbox()).flags(uids[1]), Some(flags("")));
+        mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Seen k30 x")).unwrap();
+        assert!(!mailbox.can_create_keywords());
+        assert_eq!(open(&mut *server.store(), &inbox()).flags(uids[1]), Some(flags("\\Seen k30 x")));
+        assert_eq!(*open(&mut *server.store(), &inbox()).keywords().last().unwrap(), Keyword::new("x").unwrap());
+    }
+
     fn a_mailbox_opened_read_only_is_not_changed_by_it(server) {
         let mut store = server.store();
         let uids = three(&mut *store);
