@@ -4,6 +4,7 @@
 mod support;
 
 mod errors;
+mod faults;
 mod load;
 mod log;
 mod modes;
