@@ -92,12 +92,38 @@ fn capitalized(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::response::{self, Condition};
 
     #[test]
     fn what_the_system_said_is_not_told_to_the_client() {
         let error = StoreError::Io(io::Error::other("/home/alice/Maildir/cur: Input/output error"));
         let Refusal::No(Some(Code::Unavailable), text) = Refusal::from(error) else { panic!("not UNAVAILABLE") };
         assert!(!text.contains("alice"));
+    }
+
+    #[test]
+    fn each_error_of_the_store_has_its_code() {
+        use StoreError as S;
+        for (error, name) in [
+            (S::NoSuchMailbox, "NONEXISTENT"),
+            (S::AlreadyExists, "ALREADYEXISTS"),
+            (S::HasChildren, "HASCHILDREN"),
+            (S::Cannot("why"), "CANNOT"),
+            (S::SpecialUse("why"), "USEATTR"),
+            (S::NoPermission, "NOPERM"),
+            (S::from(io::Error::from(io::ErrorKind::StorageFull)), "OVERQUOTA"),
+            (S::from(io::Error::from(io::ErrorKind::QuotaExceeded)), "OVERQUOTA"),
+            (S::from(io::Error::from(io::ErrorKind::PermissionDenied)), "NOPERM"),
+            (S::Limit("why"), "LIMIT"),
+            (S::InUse, "INUSE"),
+            (S::Expunged, "EXPUNGEISSUED"),
+            (S::Io(io::Error::other("why")), "UNAVAILABLE"),
+        ] {
+            let Refusal::No(Some(code), _) = Refusal::from(error) else { panic!("{name}") };
+            let mut out = Vec::new();
+            response::status(&mut out, None, Condition::No, Some(&code), "x");
+            assert_eq!(String::from_utf8(out).unwrap(), format!("* NO [{name}] x\r\n"));
+        }
     }
 
     #[test]

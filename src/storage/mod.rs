@@ -134,6 +134,7 @@ pub trait Mailbox: Send {
     fn expunge(&mut self, uids: &UidSet) -> Result<UidSet>;
 
     /// Copies messages with their flags and dates: all that exist, or none. The target may be this mailbox.
+    /// Keywords for which the target has no room are left out.
     fn copy(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied>;
 
     /// Moves messages: each is in exactly one of the two at any moment that others can see, or at worst in both. The next sync reports them gone.

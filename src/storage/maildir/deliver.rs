@@ -88,12 +88,12 @@ impl Drop for Staging {
     }
 }
 
-/// Where each message goes, its keywords given letters there: without flags to `new`, whose names carry none.
+/// Where each message goes, its keywords given letters there, as far as there are some: without flags to `new`, whose names carry none.
 pub fn targets(folder: &Folder, lock: &mut Lock, staged: &[Staged]) -> Result<Vec<(Place, Vec<u8>)>> {
     let mut keywords = KeywordTable::load(&folder.dir)?;
     let wanted = || staged.iter().flat_map(|s| s.flags.keywords());
     if keywords.lacks(wanted()) {
-        keywords.provide(folder, lock, wanted(), letters_in_use(folder)?)?;
+        keywords.provide_what_fits(folder, lock, wanted(), letters_in_use(folder)?)?;
     }
     let mut target = |staged: &Staged| {
         let letters = keywords.letters(&staged.flags, staged.kept);

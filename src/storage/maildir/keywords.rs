@@ -192,22 +192,43 @@ impl KeywordTable {
         wanted: impl Iterator<Item = &'a Keyword>,
         in_use: Letters,
     ) -> Result<()> {
-        const FULL: StoreError = StoreError::Limit("no more keywords fit in this mailbox");
-        lock.touch();
+        match self.with(wanted, in_use) {
+            (meaning, true) => self.keep(folder, lock, meaning),
+            (_, false) => Err(StoreError::Limit("no more keywords fit in this mailbox")),
+        }
+    }
+
+    /// The same for as many as fit: a message is not kept out of a folder, the trash for one, because of a keyword.
+    pub fn provide_what_fits<'a>(
+        &mut self,
+        folder: &Folder,
+        lock: &mut Lock,
+        wanted: impl Iterator<Item = &'a Keyword>,
+        in_use: Letters,
+    ) -> Result<()> {
+        let (meaning, _) = self.with(wanted, in_use);
+        self.keep(folder, lock, meaning)
+    }
+
+    /// The meaning with these keywords added as far as they fit, and whether all do.
+    fn with<'a>(&self, wanted: impl Iterator<Item = &'a Keyword>, in_use: Letters) -> (Meaning, bool) {
         let Meaning { mut letters, mut more } = self.meaning.clone();
         let mut count = self.keywords().len();
+        let mut all = true;
         for keyword in wanted {
             if letters.letter(keyword).is_some() || more.number(keyword).is_some() {
                 continue;
             }
-            count += 1;
-            if count > limits::KEYWORDS_OF_MAILBOX {
-                return Err(FULL);
-            }
-            if letters.add(keyword, |letter| in_use.has(letter)).is_none() && more.add(keyword).is_none() {
-                return Err(FULL);
-            }
+            let fits = count < limits::KEYWORDS_OF_MAILBOX
+                && (letters.add(keyword, |letter| in_use.has(letter)).is_some() || more.add(keyword).is_some());
+            count += usize::from(fits);
+            all &= fits;
         }
+        (Meaning { letters, more }, all)
+    }
+
+    fn keep(&mut self, folder: &Folder, lock: &mut Lock, Meaning { letters, more }: Meaning) -> Result<()> {
+        lock.touch();
         if letters != self.meaning.letters {
             self.write_letters(folder, &letters)?;
             (self.meaning.letters, self.letters_stamp) = (letters, stamp(&folder.dir, LETTERS_FILE));

@@ -64,19 +64,16 @@ impl Folder {
     }
 
     /// That there is room for the new keywords among these flags.
-    pub fn check_keywords<'a>(&self, flags: impl Iterator<Item = &'a Flags>) -> Result<()> {
-        let mut new: Vec<&Keyword> =
-            flags.flat_map(Flags::keywords).filter(|keyword| !self.keywords.contains(keyword)).collect();
-        new.sort();
-        new.dedup();
-        if self.keywords.len() + new.len() <= limits::KEYWORDS_OF_MAILBOX {
+    pub fn check_keywords(&self, flags: &Flags) -> Result<()> {
+        let new = flags.keywords().iter().filter(|keyword| !self.keywords.contains(keyword)).count();
+        if self.keywords.len() + new <= limits::KEYWORDS_OF_MAILBOX {
             Ok(())
         } else {
             Err(StoreError::Limit("too many keywords in this mailbox"))
         }
     }
 
-    /// Adds a message for which [`Folder::check_uids`] and [`Folder::check_keywords`] found room.
+    /// Adds a message for which [`Folder::check_uids`] found room. Because of a keyword too many it is not kept out.
     pub fn add(&mut self, mut message: Message) -> Uid {
         let uid = self.uid_next;
         self.uid_next = uid.next().unwrap_or(Uid::MAX);
@@ -86,17 +83,17 @@ impl Folder {
         uid
     }
 
-    /// The flags with the keywords spelt as this mailbox first saw them; unknown ones become known.
+    /// The flags with the keywords spelt as this mailbox first saw them; unknown ones become known as long as there is room.
     pub fn intern(&mut self, flags: &Flags) -> Flags {
         let mut out = Flags::new();
         flags.system().for_each(|f| out.insert(f));
         for keyword in flags.keywords() {
-            let known = self.keywords.iter().find(|k| *k == keyword);
-            let spelt = known.cloned().unwrap_or_else(|| {
+            if let Some(known) = self.keywords.iter().find(|k| *k == keyword) {
+                out.insert_keyword(known.clone());
+            } else if self.keywords.len() < limits::KEYWORDS_OF_MAILBOX {
                 self.keywords.push(keyword.clone());
-                keyword.clone()
-            });
-            out.insert_keyword(spelt);
+                out.insert_keyword(keyword.clone());
+            }
         }
         out
     }

@@ -176,7 +176,7 @@ impl Mailbox for OpenMailbox {
         let given = if change == FlagChange::Remove {
             flags.clone()
         } else {
-            folder.check_keywords(std::iter::once(flags))?;
+            folder.check_keywords(flags)?;
             folder.intern(flags)
         };
         let up_to_date = self.changes == folder.changes;

@@ -158,7 +158,6 @@ impl User {
         self.check_cost(cost)?;
         let folder = self.folder(to)?;
         folder.check_uids(messages.len())?;
-        folder.check_keywords(messages.iter().map(|m| &m.flags))?;
         let uids: Vec<Uid> = messages.into_iter().map(|message| folder.add(message)).collect();
         if !uids.is_empty() {
             folder.changed(None);

@@ -170,6 +170,27 @@ on_both_stores! {
         assert_eq!(*open(&mut *server.store(), &inbox()).keywords().last().unwrap(), Keyword::new("x").unwrap());
     }
 
+    fn a_keyword_too_many_keeps_no_message_out(server) {
+        let mut store = server.store();
+        let full = name("full");
+        store.create(&full, None).unwrap();
+        append(&mut *store, &full, "", b"x");
+        let mut there = open(&mut *store, &full);
+        let one = there.uids().clone();
+        let most: String = (0..limits::KEYWORDS_OF_MAILBOX).map(|n| format!("k{n} ")).collect();
+        there.store(&one, FlagChange::Add, &flags(&most)).unwrap();
+        assert!(!there.can_create_keywords());
+        append(&mut *store, &inbox(), "\\Seen more K1", b"y");
+        let mut mailbox = open(&mut *store, &inbox());
+        let uids = mailbox.uids().clone();
+        mailbox.copy(&uids, &full).unwrap();
+        mailbox.move_to(&uids, &full).unwrap();
+        append(&mut *store, &full, "\\Seen more K1", b"z");
+        let arrived = there.sync().unwrap().arrived;
+        assert_eq!(arrived.len(), 3);
+        assert!(arrived.iter().all(|uid| there.flags(uid) == Some(flags("\\Seen k1"))));
+    }
+
     fn a_mailbox_opened_read_only_is_not_changed_by_it(server) {
         let mut store = server.store();
         let uids = three(&mut *store);
