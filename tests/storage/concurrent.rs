@@ -5,8 +5,9 @@ use crate::on_both_stores;
 use crate::support::Server;
 use imapd::testing::storage::{MailStore, Mailbox, StoreError};
 use imapd::testing::types::flag::FlagChange;
-use imapd::testing::types::{Flags, Uid};
-use std::collections::BTreeMap;
+use imapd::testing::types::{Flags, MailboxName, Uid, UidValidity};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
 
 const SESSIONS: u32 = 3;
 const OPERATIONS: u32 = 120;
@@ -123,5 +124,84 @@ on_both_stores! {
         let (added, removed) = counts.iter().fold((3, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
         assert_eq!(mirror.messages.len(), added - removed, "a message was lost, doubled or expunged twice");
         assert_eq!(mirror.messages.into_iter().collect::<Vec<_>>(), flags_of(server));
+    }
+}
+
+/// Who was seen where: what a UID of a mailbox showed once it shows for ever.
+pub type Witnessed = Mutex<HashMap<(UidValidity, Uid), Vec<u8>>>;
+
+/// One session that adds, moves, marks and removes messages in two mailboxes; says how many it added and removed.
+pub fn mover(mut store: Box<dyn MailStore>, number: u32, homes: &[MailboxName; 2], seen: &Witnessed) -> (usize, usize) {
+    let mut dice = Dice(number * 7919 + 13);
+    let mut mailboxes = [open(&mut *store, &homes[0]), open(&mut *store, &homes[1])];
+    let mut mirrors = [Mirror::of(&*mailboxes[0]), Mirror::of(&*mailboxes[1])];
+    let (mut added, mut removed) = (0, 0);
+    for operation in 0..OPERATIONS {
+        let which = dice.roll(2) as usize;
+        let (mailbox, mirror) = (&mut mailboxes[which], &mut mirrors[which]);
+        let any = mirror.messages.keys().nth(dice.roll(mirror.messages.len().max(1) as u32) as usize).copied();
+        let Some(uid) = any.filter(|_| dice.roll(6) > 0) else {
+            append(&mut *store, &homes[which], "$early", &message(&format!("{number}.{operation}")));
+            added += 1;
+            mirror.sync(&mut **mailbox);
+            continue;
+        };
+        match dice.roll(5) {
+            0 if dice.roll(3) == 0 => removed += mailbox.expunge(&set(&[uid])).unwrap().len(),
+            0 | 1 => drop(mailbox.move_to(&set(&[uid]), &homes[1 - which]).unwrap()),
+            2 => {
+                let change = if dice.roll(2) == 0 { FlagChange::Add } else { FlagChange::Remove };
+                let given = ["\\Seen", "$early", "late", "later"][dice.roll(4) as usize];
+                for (uid, after) in mailbox.store(&set(&[uid]), change, &flags(given)).unwrap() {
+                    mirror.messages.insert(uid, after);
+                }
+            }
+            3 => match content(&mut **mailbox, uid) {
+                Ok(octets) => {
+                    let mut seen = seen.lock().unwrap();
+                    let before = seen.entry((mailbox.uid_validity(), uid)).or_insert_with(|| octets.clone());
+                    assert_eq!(*before, octets, "{uid} is another message now");
+                }
+                Err(StoreError::Expunged) => {}
+                Err(error) => panic!("{error:?}"),
+            },
+            _ => mirror.sync(&mut **mailbox),
+        }
+        mirror.agree(&**mailbox);
+    }
+    (added, removed)
+}
+
+/// What lies in both mailboxes in the end, sorted.
+pub fn all_contents(store: &mut dyn MailStore, homes: &[MailboxName; 2]) -> Vec<Vec<u8>> {
+    let mut all: Vec<Vec<u8>> = homes.iter().flat_map(|home| contents(&mut *open(store, home))).collect();
+    all.sort();
+    all
+}
+
+/// So that the keywords which sessions give have letters or have none.
+pub fn take_letters(store: &mut dyn MailStore, homes: &[MailboxName; 2]) {
+    for home in homes {
+        let given = (0..25).map(|n| format!("other{n} ")).collect::<String>();
+        let uid = append(store, home, &format!("$early {given}"), b"x");
+        open(store, home).expunge(&set(&[uid])).unwrap();
+    }
+}
+
+on_both_stores! {
+    fn messages_moved_to_and_fro_are_neither_lost_nor_doubled(server) {
+        let homes = [inbox(), name("there")];
+        server.store().create(&homes[1], None).unwrap();
+        take_letters(&mut *server.store(), &homes);
+        let (seen, stores) = (Witnessed::default(), (0..SESSIONS).map(|_| server.store()).collect::<Vec<_>>());
+        let (added, removed) = std::thread::scope(|scope| {
+            let spawn = |(n, store)| scope.spawn({ let (homes, seen) = (&homes, &seen); move || mover(store, n as u32, homes, seen) });
+            let threads: Vec<_> = stores.into_iter().enumerate().map(spawn).collect();
+            threads.into_iter().map(|t| t.join().unwrap()).fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1))
+        });
+        let mut all = all_contents(&mut *server.store(), &homes);
+        assert_eq!(all.len(), added - removed);
+        all.dedup();
+        assert_eq!(all.len(), added - removed, "a message is there twice");
     }
 }

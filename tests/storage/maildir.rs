@@ -1,5 +1,6 @@
 //! What only a store on disk can promise: names, delivery by others, renames under our feet, and everything that can lie in a Maildir.
 
+use crate::concurrent::{Witnessed, all_contents, take_letters};
 use crate::mail::*;
 use imapd::testing::storage::maildir::interop::dovecot_uidlist::{UidList, strictly_valid};
 use imapd::testing::storage::maildir::{MaildirOptions, open as open_maildir};
@@ -639,6 +640,220 @@ fn nothing_is_lost_or_doubled_while_another_program_renames() {
         assert_eq!(mailbox.uids().intersection(&before), before);
     });
     place.uid_list();
+}
+
+#[test]
+fn sessions_move_and_mark_while_mail_arrives_and_another_program_renames() {
+    let place = Place::new();
+    let homes = [inbox(), name("there")];
+    place.store().create(&homes[1], None).unwrap();
+    take_letters(&mut *place.store(), &homes);
+    let (seen, stop) = (Witnessed::default(), AtomicBool::new(false));
+    let (mut delivered, mut stores) = (0, [place.store(), place.store()].into_iter());
+    let (added, removed) = std::thread::scope(|scope| {
+        let mut mover = |number| {
+            let (store, homes, seen) = (stores.next().unwrap(), &homes, &seen);
+            scope.spawn(move || crate::concurrent::mover(store, number, homes, seen))
+        };
+        let movers = [mover(1), mover(2)];
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                for directory in ["cur", ".there/cur"] {
+                    for name in place.files(directory) {
+                        let Some((base, old)) = name.split_once(":2,") else { continue };
+                        let new = if old.contains('F') { old.replace('F', "") } else { format!("F{old}") };
+                        let path = |name: &str| place.path(&format!("{directory}/{name}"));
+                        let _ = fs::rename(path(&name), path(&format!("{base}:2,{new}")));
+                    }
+                }
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        });
+        while !movers.iter().all(|mover| mover.is_finished()) {
+            // The classic way: for a moment the file has two names.
+            let base = format!("{delivered}.d.h");
+            place.write(&format!("tmp/{base}"), message(&base));
+            fs::hard_link(place.path(&format!("tmp/{base}")), place.path(&format!("new/{base}"))).unwrap();
+            fs::remove_file(place.path(&format!("tmp/{base}"))).unwrap();
+            delivered += 1;
+            std::thread::sleep(std::time::Duration::from_millis(3));
+        }
+        let counts = movers.map(|mover| mover.join());
+        stop.store(true, Ordering::Relaxed);
+        counts.into_iter().map(Result::unwrap).fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1))
+    });
+    let mut all = all_contents(&mut *place.store(), &homes);
+    assert_eq!(all.len(), added + delivered - removed);
+    all.dedup();
+    assert_eq!(all.len(), added + delivered - removed, "a message is there twice");
+    place.uid_list();
+    assert!(place.files("tmp").is_empty() && place.files(".there/tmp").is_empty());
+}
+
+#[test]
+fn a_name_that_has_no_room_for_flags_is_served_where_it_lies() {
+    let place = Place::new();
+    let mut store = place.store();
+    store.create(&name("there"), None).unwrap();
+    let longest = format!("1700000000.{}", "x".repeat(244));
+    place.deliver(&longest);
+    let mut mailbox = open(&mut *store, &inbox());
+    let one = set(&[uid(1)]);
+    assert_eq!(content(&mut *mailbox, uid(1)).unwrap(), format!("Subject: {longest}\r\n\r\nbody\r\n").as_bytes());
+    assert!(matches!(mailbox.store(&one, FlagChange::Add, &flags("\\Seen")), Err(StoreError::Limit(_))));
+    assert!(mailbox.sync().unwrap().is_empty());
+    mailbox.copy(&one, &name("there")).unwrap();
+    mailbox.move_to(&one, &name("there")).unwrap();
+    let mut there = open(&mut *store, &name("there"));
+    assert_eq!(there.store(&set(&[uid(1), uid(2)]), FlagChange::Add, &flags("\\Seen")).unwrap().len(), 2);
+    place.deliver(&longest);
+    assert_eq!(numbers(&mailbox.sync().unwrap().arrived), [2]);
+    assert_eq!(mailbox.expunge(&set(&[uid(2)])).unwrap().len(), 1);
+    assert!(place.files("new").is_empty());
+}
+
+#[test]
+fn uids_end_with_the_last_and_mail_is_left_alone() {
+    let place = Place::new();
+    place.write("dovecot-uidlist", "3 V77 N4294967293 G0f1e2d3c4b5a69788796a5b4c3d2e1f0\n7 :1.a.h\n");
+    ["1.a.h", "2.b.h", "3.c.h"].iter().for_each(|base| place.deliver(base));
+    let mut store = place.store();
+    let mut mailbox = open(&mut *store, &inbox());
+    assert_eq!(numbers(mailbox.uids()), [7, u32::MAX - 2, u32::MAX - 1]);
+    assert_eq!(mailbox.uid_next().get(), u32::MAX);
+    place.deliver("4.d.h");
+    assert!(mailbox.sync().unwrap().is_empty() && mailbox.sync().unwrap().is_empty());
+    let mut appending = store.append(&inbox()).unwrap();
+    appending.begin(&flags(""), None).unwrap();
+    assert!(matches!(appending.commit(), Err(StoreError::Limit(_))));
+    assert!(matches!(mailbox.copy(&set(&[uid(7)]), &inbox()), Err(StoreError::Limit(_))));
+    assert_eq!(mailbox.store(&set(&[uid(7)]), FlagChange::Add, &flags("\\Seen")).unwrap().len(), 1);
+    assert_eq!((place.files("cur").len() + place.files("new").len(), place.files("tmp").len()), (4, 0));
+    assert_eq!(open(&mut *place.store(), &inbox()).uids().len(), 3);
+}
+
+#[test]
+fn dates_before_1970_and_after_2038_are_kept() {
+    let place = Place::new();
+    let mut store = place.store();
+    for seconds in [-86_400 * 365, -1, 0, 1 << 31, (1 << 32) + 5] {
+        let date = imapd::testing::types::DateTime::utc(seconds);
+        let uid = append_dated(&mut *store, &inbox(), "", Some(date), b"x");
+        let mut mailbox = open(&mut *store, &inbox());
+        assert_eq!(mailbox.internal_date(uid).unwrap().seconds, seconds);
+        let copied = mailbox.copy(&set(&[uid]), &inbox()).unwrap();
+        mailbox.sync().unwrap();
+        assert_eq!(mailbox.internal_date(copied.pairs[0].1).unwrap().seconds, seconds);
+    }
+}
+
+#[test]
+fn a_message_of_nothing_is_a_message() {
+    let place = Place::new();
+    place.write("new/1.empty.h", "");
+    let mut store = place.store();
+    append(&mut *store, &inbox(), "\\Seen", b"");
+    let mut mailbox = open(&mut *store, &inbox());
+    assert_eq!(contents(&mut *mailbox), [b"", b""]);
+    assert!(mailbox.sync().unwrap().is_empty());
+}
+
+#[test]
+fn directories_may_be_links() {
+    let place = Place::new();
+    for part in ["cur", "new"] {
+        let elsewhere = place.root.parent().unwrap().join(part);
+        fs::rename(place.path(part), &elsewhere).unwrap();
+        symlink(&elsewhere, place.path(part)).unwrap();
+    }
+    let elsewhere = place.root.parent().unwrap().join("folder");
+    fs::create_dir(&elsewhere).unwrap();
+    symlink(&elsewhere, place.path(".linked")).unwrap();
+    place.deliver("1.a.h");
+    let mut store = place.store();
+    let mut mailbox = open(&mut *store, &inbox());
+    mailbox.store(&set(&[uid(1)]), FlagChange::Add, &flags("\\Seen")).unwrap();
+    mailbox.move_to(&set(&[uid(1)]), &name("linked")).unwrap();
+    place.deliver("2.b.h");
+    let changes = mailbox.sync().unwrap();
+    assert_eq!((numbers(&changes.arrived), numbers(&changes.expunged)), (vec![2], vec![1]));
+    assert_eq!(contents(&mut *open(&mut *store, &name("linked"))).len(), 1);
+    // What a link leads to is not removed with it.
+    store.delete(&name("linked")).unwrap();
+    assert_eq!(fs::read_dir(elsewhere.join("cur")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_list_that_is_no_list_is_set_aside_and_uids_are_kept_where_they_are_known() {
+    for plant in [
+        "ln -s secret dovecot-uidlist",
+        "ln -s /dev/zero dovecot-uidlist",
+        "mkfifo dovecot-uidlist",
+        "mkdir dovecot-uidlist",
+        "truncate -s 100G dovecot-uidlist",
+        "(head -n 1 old; head -c 3000000 /dev/zero) > dovecot-uidlist",
+    ] {
+        let place = Place::new();
+        ["1.a.h", "2.b.h"].iter().for_each(|base| place.deliver(base));
+        let mut mailbox = open(&mut *place.store(), &inbox());
+        mailbox.expunge(&set(&[uid(1)])).unwrap();
+        mailbox.sync().unwrap();
+        let validity = mailbox.uid_validity();
+        place.write("secret", "3 V5 N9\n7 :2.b.h\n");
+        let plant = format!("mv dovecot-uidlist old; {plant}");
+        let planted = std::process::Command::new("sh").args(["-c", &plant]).current_dir(&place.root).status();
+        assert!(planted.unwrap().success());
+        let changes = mailbox.sync();
+        if plant.contains("head") {
+            // A valid header with nothing behind it: the list says that our message has no UID.
+            assert_eq!(numbers(&changes.unwrap().expunged), [2], "{plant}");
+            assert_eq!(numbers(mailbox.uids()), [3], "{plant}");
+        } else {
+            assert!(changes.unwrap().is_empty(), "{plant}");
+            assert_eq!(numbers(mailbox.uids()), [2], "{plant}");
+        }
+        assert_eq!(mailbox.uid_validity(), validity);
+        let again = open(&mut *place.store(), &inbox());
+        assert_eq!((again.uids(), again.uid_validity()), (mailbox.uids(), validity), "{plant}");
+        assert!(place.uid_list().header.next_uid >= 3);
+    }
+}
+
+#[test]
+fn what_becomes_a_fifo_under_our_feet_is_not_waited_for() {
+    let place = Place::new();
+    ["1.a.h", "2.b.h"].iter().for_each(|base| place.deliver(base));
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    fs::remove_file(place.path("cur/1.a.h:2,")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(place.path("cur/1.a.h:2,")).status().unwrap().success());
+    assert!(mailbox.read(uid(1)).is_err() && mailbox.size(uid(1)).is_err());
+    assert!(mailbox.copy(&set(&[uid(1)]), &inbox()).is_err());
+    assert_eq!(numbers(&mailbox.sync().unwrap().expunged), [1]);
+    assert_eq!(contents(&mut *mailbox).len(), 1);
+}
+
+#[test]
+fn a_folder_renamed_under_a_session_is_written_to_by_nobody_who_had_it_open() {
+    let place = Place::new();
+    let mut store = place.store();
+    store.create(&name("a"), None).unwrap();
+    append(&mut *store, &name("a"), "", b"x");
+    let mut mailbox = open(&mut *store, &name("a"));
+    store.rename(&name("a"), &name("b")).unwrap();
+    store.create(&name("a"), None).unwrap();
+    let one = set(&[uid(1)]);
+    assert!(matches!(mailbox.store(&one, FlagChange::Add, &flags("\\Seen")), Err(StoreError::NoSuchMailbox)));
+    assert!(matches!(mailbox.expunge(&one), Err(StoreError::NoSuchMailbox)));
+    assert!(matches!(mailbox.move_to(&one, &inbox()), Err(StoreError::NoSuchMailbox)));
+    assert!(matches!(mailbox.sync(), Err(StoreError::NoSuchMailbox)));
+    // An append begun before the rename belongs to neither.
+    let mut other = place.store();
+    let mut appending = other.append(&name("b")).unwrap();
+    appending.begin(&flags(""), None).unwrap();
+    store.rename(&name("b"), &name("c")).unwrap();
+    assert!(matches!(appending.commit(), Err(StoreError::NoSuchMailbox)));
+    assert_eq!(contents(&mut *open(&mut *store, &name("c"))), [b"x"]);
+    assert!(place.files(".c/tmp").is_empty() && open(&mut *store, &name("a")).uids().is_empty());
 }
 
 #[test]
