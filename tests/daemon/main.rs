@@ -5,8 +5,10 @@ mod support;
 
 mod errors;
 mod faults;
+mod hostile;
 mod load;
 mod log;
+mod memory;
 mod modes;
 mod privilege;
 mod signals;
