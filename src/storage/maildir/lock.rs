@@ -41,6 +41,8 @@ impl Lock {
         let name = [protected, b".lock"].concat();
         let (started, mut pause) = (Instant::now(), Duration::from_millis(1));
         let mut seen: Option<Stat> = None;
+        // First of all: without a descriptor to spare we must not be left with a lock that nobody removes.
+        let own = dir.open_dir(b".")?;
         loop {
             match dir.create_new(&name, 0o600) {
                 Ok(mut file) => {
@@ -49,8 +51,7 @@ impl Lock {
                     let _ = file.write_all(format!("{}:{}", process_id(), host_name()).as_bytes());
                     let identity = (stat.device, stat.inode);
                     held(|h| h.insert(identity));
-                    let dir = dir.open_dir(b".")?;
-                    return Ok(Lock { dir, name, identity, touched: Instant::now() });
+                    return Ok(Lock { dir: own, name, identity, touched: Instant::now() });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error.into()),
