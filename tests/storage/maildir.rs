@@ -446,6 +446,20 @@ fn a_folder_can_move_below_itself_and_a_failed_rename_leaves_all() {
 }
 
 #[test]
+fn what_cannot_be_removed_does_not_hinder_the_next_delete() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("..DOVECOT-TRASHED/1/2/3/4/5/6/7/8/9/10/11/12")).unwrap();
+    let mut store = place.store();
+    for mailbox in ["a", "b"] {
+        store.create(&name(mailbox), None).unwrap();
+        append(&mut *store, &name(mailbox), "", b"x");
+        store.delete(&name(mailbox)).unwrap();
+    }
+    assert_eq!(exists(&mut *store), ["INBOX"]);
+    assert_eq!(place.files(".").iter().filter(|name| name.starts_with("..")).count(), 1);
+}
+
+#[test]
 fn permission_bits_come_from_the_root() {
     let place = Place::new();
     fs::set_permissions(&place.root, fs::Permissions::from_mode(0o750)).unwrap();
@@ -544,6 +558,40 @@ fn two_messages_of_one_name_become_two_messages() {
     let mut contents = contents(&mut *mailbox);
     contents.sort();
     assert_eq!(contents, [b"one\r\n".to_vec(), b"two\r\n".to_vec()]);
+}
+
+#[test]
+fn of_two_messages_of_one_name_the_one_that_had_the_uid_keeps_it() {
+    for known in [true, false] {
+        for flags_of_first in ["", "S", "FRST"] {
+            let place = Place::new();
+            place.write(&format!("cur/1.same.h:2,{flags_of_first}"), "one");
+            let first = Some(open(&mut *place.store(), &inbox())).filter(|_| known);
+            place.write("new/1.same.h", "two");
+            let mut mailbox = first.unwrap_or_else(|| open(&mut *place.store(), &inbox()));
+            mailbox.sync().unwrap();
+            assert_eq!(contents(&mut *mailbox), [b"one", b"two"], "{known} {flags_of_first}");
+            assert_eq!(numbers(mailbox.uids()), [1, 2]);
+        }
+    }
+    // Both with flags: neither loses them.
+    let place = Place::new();
+    place.write("cur/1.same.h:2,S", "one");
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    for letters in ["F", "RT", ""] {
+        place.write(&format!("cur/1.same.h:2,{letters}"), letters);
+        mailbox.sync().unwrap();
+    }
+    mailbox.sync().unwrap();
+    assert_eq!(contents(&mut *mailbox), [&b"one"[..], b"F", b"RT", b""]);
+    let shown: Vec<_> = mailbox.uids().iter().map(|uid| mailbox.flags(uid).unwrap()).collect();
+    assert_eq!(shown, ["\\Seen", "\\Flagged", "\\Answered \\Deleted", ""].map(flags));
+    // In the way of a flag change.
+    place.write("cur/1.same.h:2,FS", "in the way");
+    mailbox.store(&set(&[uid(1)]), FlagChange::Add, &flags("\\Flagged")).unwrap();
+    assert_eq!(numbers(&mailbox.sync().unwrap().arrived), [5]);
+    assert_eq!(content(&mut *mailbox, uid(1)).unwrap(), b"one");
+    assert_eq!(content(&mut *mailbox, uid(5)).unwrap(), b"in the way");
 }
 
 #[test]

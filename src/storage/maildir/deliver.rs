@@ -90,8 +90,10 @@ impl Drop for Staging {
 
 /// Where each message goes, its keywords given letters there, as far as there are some: without flags to `new`, whose names carry none.
 pub fn targets(folder: &Folder, lock: &mut Lock, staged: &[Staged]) -> Result<Vec<(Place, Vec<u8>)>> {
-    let mut keywords = KeywordTable::load(&folder.dir)?;
     let wanted = || staged.iter().flat_map(|s| s.flags.keywords());
+    // Most messages come without keywords.
+    let mut keywords =
+        if wanted().next().is_none() { KeywordTable::default() } else { KeywordTable::load(&folder.dir)? };
     if keywords.lacks(wanted()) {
         keywords.provide_what_fits(folder, lock, wanted(), letters_in_use(folder)?)?;
     }

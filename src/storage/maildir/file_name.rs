@@ -175,6 +175,13 @@ pub fn unique() -> Vec<u8> {
     format!("{}.M{}P{}.{}", mine / 1_000_000, mine % 1_000_000, process_id(), host_name()).into_bytes()
 }
 
+/// The same name for another message: with a base that nothing has, and its info kept.
+pub fn with_fresh_base(name: &[u8]) -> Vec<u8> {
+    let mut out = unique();
+    out.extend_from_slice(&name[base(name).len()..]);
+    out
+}
+
 /// The order in which UIDs are dealt to messages found together: by seconds, then by microseconds where both have them, then by octets.
 pub fn arrival_order(a: &[u8], b: &[u8]) -> Ordering {
     let (a, b) = (base(a), base(b));

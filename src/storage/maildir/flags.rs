@@ -81,7 +81,7 @@ impl MaildirMailbox {
             match from.rename_new(&message.name, &mailbox.folder.cur, &name) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                     // Another message of that name: it gets one of its own, and the next look finds it.
-                    mailbox.folder.cur.rename_new(&name, &mailbox.folder.new, &file_name::unique())?;
+                    mailbox.folder.cur.rename_new(&name, &mailbox.folder.cur, &file_name::with_fresh_base(&name))?;
                     from.rename_new(&message.name, &mailbox.folder.cur, &name)?;
                 }
                 other => other?,

@@ -1,6 +1,7 @@
 //! Create, delete, rename folders with what lies below them.
 
 use super::attributes;
+use super::file_name;
 use super::folder;
 use super::mailbox::MaildirMailbox;
 use super::root::Root;
@@ -49,20 +50,24 @@ pub fn delete(root: &Root, name: &MailboxName) -> Result<()> {
     }
     let entry = root.entry(name)?;
     let mut tries = 0;
+    let mut trash = TRASH.to_vec();
     loop {
-        match root.dir.rename_new(&entry, &root.dir, TRASH) {
+        match root.dir.rename_new(&entry, &root.dir, &trash) {
             Ok(()) => break,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(StoreError::NoSuchMailbox),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < TRIES => {
                 // What somebody left, or is about to remove as well.
-                root.dir.remove_tree(TRASH, DEPTH)?;
+                if root.dir.remove_tree(&trash, DEPTH).is_err() {
+                    // What cannot be removed must not stand in the way for ever. This name is no mailbox either.
+                    trash = [TRASH, b".", &file_name::unique()].concat();
+                }
                 tries += 1;
             }
             Err(error) => return Err(error.into()),
         }
     }
     root.dir.sync()?;
-    if let Err(error) = root.dir.remove_tree(TRASH, DEPTH) {
+    if let Err(error) = root.dir.remove_tree(&trash, DEPTH) {
         log!(Level::Warning, "cannot remove all of {}: {error}", Quoted(&entry));
     }
     forget(root, |uses| {

@@ -92,11 +92,13 @@ impl MaildirMailbox {
     }
 
     /// Before the list is written anew, under the lock: names without wrong sizes, and fields for those that names do not have.
-    pub(super) fn put_sizes_right(&mut self, lock: &mut Lock) {
+    /// Says which messages had which names.
+    pub(super) fn put_sizes_right(&mut self, lock: &mut Lock) -> Vec<(Uid, Box<[u8]>)> {
+        let mut renamed = Vec::new();
         let wrong = std::mem::take(&mut self.wrong_sizes);
         if self.access == Access::ReadWrite
             && !wrong.is_empty()
-            && let Err(error) = self.rename_sizes(&wrong, lock)
+            && let Err(error) = self.rename_sizes(&wrong, lock, &mut renamed)
         {
             log!(Level::Warning, "{}: cannot put sizes right: {error}", self.path_shown());
         }
@@ -109,9 +111,15 @@ impl MaildirMailbox {
             }
         }
         self.unrecorded_sizes = 0;
+        renamed
     }
 
-    fn rename_sizes(&mut self, wrong: &BTreeMap<Uid, (u64, u64)>, lock: &mut Lock) -> Result<()> {
+    fn rename_sizes(
+        &mut self,
+        wrong: &BTreeMap<Uid, (u64, u64)>,
+        lock: &mut Lock,
+        done: &mut Vec<(Uid, Box<[u8]>)>,
+    ) -> Result<()> {
         self.refresh_keywords()?;
         // Should we be stopped between, a message's keywords are found by either name.
         for (&uid, &(stored, wire)) in wrong {
@@ -133,9 +141,25 @@ impl MaildirMailbox {
                 Ok(name)
             })?;
             if let (Some(name), Some(message)) = (renamed, self.messages.get_mut(at)) {
-                message.name = name.into();
+                done.push((uid, std::mem::replace(&mut message.name, name.into())));
             }
         }
         Ok(())
+    }
+
+    /// The list still has the old names.
+    pub(super) fn put_names_back(&mut self, renamed: Vec<(Uid, Box<[u8]>)>) {
+        for (uid, name) in renamed {
+            let Some(at) = self.index(uid) else { continue };
+            let back = self.with_file(at, |mailbox, message| {
+                let dir = mailbox.folder.place(message.place);
+                if *message.name == *name { Ok(()) } else { dir.rename_new(&message.name, dir, &name) }
+            });
+            match (back, self.messages.get_mut(at)) {
+                (Ok(Some(())), Some(message)) => message.name = name,
+                (Err(error), _) => log!(Level::Error, "{}: {uid} keeps another name: {error}", self.path_shown()),
+                _ => {}
+            }
+        }
     }
 }

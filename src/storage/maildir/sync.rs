@@ -376,8 +376,7 @@ impl MaildirMailbox {
                     self.folder.new.unlink(name)?;
                     return Ok(Some(target));
                 }
-                let mut fresh = file_name::unique();
-                fresh.extend_from_slice(b":2,");
+                let fresh = file_name::with_fresh_base(&target);
                 log!(Level::Warning, "{} is the name of two messages; one becomes {}", Quoted(name), Quoted(&fresh));
                 self.folder.new.rename_new(name, &self.folder.cur, &fresh)?;
                 Ok(Some(fresh))
@@ -447,6 +446,12 @@ impl MaildirMailbox {
                 pairs.push((other.place, other_name.to_vec(), found.place, name.to_vec()));
             }
         }
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        let known: HashSet<(Place, &[u8])> =
+            self.messages.iter().filter(|m| !m.gone).map(|m| (m.place, &*m.name)).collect();
+        let came_now: HashSet<&[u8]> = scan.listing.iter().filter(|(f, _)| f.fresh).map(|(_, name)| name).collect();
         let mut again = false;
         for (place_a, a, place_b, b) in pairs {
             let stats = (self.folder.place(place_a).stat(&a), self.folder.place(place_b).stat(&b));
@@ -464,9 +469,15 @@ impl MaildirMailbox {
                     self.folder.place(place_b).unlink(&b)?;
                 }
             } else {
-                let fresh = file_name::unique();
-                log!(Level::Warning, "{} is the name of two messages; one becomes {}", Quoted(&b), Quoted(&fresh));
-                let _ = self.folder.place(place_b).rename_new(&b, &self.folder.new, &fresh);
+                // The UID stays with the one that had it: which we know, or which was there first.
+                let seniority = |place, name: &[u8], stat: &Stat| {
+                    (!known.contains(&(place, name)), came_now.contains(name), stat.modified)
+                };
+                let a_stays = seniority(place_a, &a, &stat_a) <= seniority(place_b, &b, &stat_b);
+                let (place, name) = if a_stays { (place_b, b) } else { (place_a, a) };
+                let fresh = file_name::with_fresh_base(&name);
+                log!(Level::Warning, "{} is the name of two messages; one becomes {}", Quoted(&name), Quoted(&fresh));
+                let _ = self.folder.place(place).rename_new(&name, self.folder.place(place), &fresh);
             }
             again = true;
         }
@@ -571,11 +582,12 @@ impl MaildirMailbox {
         let Some(mut header) = self.list.header().cloned() else { return };
         header.next_uid = self.list.next_uid().max(self.uid_next);
         header.guid.get_or_insert_with(|| Header::new(header.uid_validity, new_guid()).guid.unwrap_or_default());
-        self.put_sizes_right(lock);
+        let renamed = self.put_sizes_right(lock);
         let messages = &self.messages;
         let records = messages.iter().filter(|m| !m.gone).map(|m| (m.uid, m.fields.clone(), m.base()));
         if let Err(error) = self.list.rewrite(&self.folder.dir, &header, records) {
             log!(Level::Warning, "{}: cannot write the UID list anew: {error}", self.path_shown());
+            self.put_names_back(renamed);
         }
     }
 
