@@ -155,13 +155,13 @@ pub fn serve(
     let user = Quoted(account.name.as_bytes());
     if !admit(&account) {
         log!(Level::Warning, "Too many sessions user={user} host=[{host}]");
-        return refuse(channel, &greeting, StoreError::Limit("too many sessions of this user"));
+        return refuse(channel, &greeting, &StoreError::Limit("too many sessions of this user"));
     }
     if service.becomes_user
         && let Err(error) = privilege::become_user(&account)
     {
         log!(Level::Error, "cannot become the user user={user}: {error}");
-        return refuse(channel, &greeting, StoreError::Io(io::Error::other(error)));
+        return refuse(channel, &greeting, &StoreError::Io(error));
     }
     match service.open(&account) {
         Ok(store) => {
@@ -171,7 +171,7 @@ pub fn serve(
         }
         Err(error) => {
             log!(Level::Error, "cannot open the mail user={user}: {error}");
-            refuse(channel, &greeting, error);
+            refuse(channel, &greeting, &error);
         }
     }
 }

@@ -132,12 +132,9 @@ impl From<io::Error> for End {
     }
 }
 
-/// Answers a login whose mail cannot be opened, and ends the connection.
-pub fn refuse(mut channel: Channel, greeting: &Greeting, error: StoreError) {
-    let (code, text) = match Refusal::from(error) {
-        Refusal::No(Some(code), text) => (code, text),
-        _ => (Code::Unavailable, "Mail is not available now".into()),
-    };
+/// Answers a login whose mail cannot be opened, and ends the connection. The caller has logged the error.
+pub fn refuse(mut channel: Channel, greeting: &Greeting, error: &StoreError) {
+    let (code, text) = outcome::told(error);
     if let Greeting::LoggedIn(tag) = greeting {
         response::status(&mut channel.out, Some(tag), Condition::No, Some(&code), &text);
     }
@@ -357,7 +354,7 @@ mod tests {
 
     fn refused(greeting: Greeting, error: StoreError) -> String {
         let (mut client, server) = UnixStream::pair().unwrap();
-        refuse(Channel::new(Stream::socket(OwnedFd::from(server)).unwrap(), Stop(None)), &greeting, error);
+        refuse(Channel::new(Stream::socket(OwnedFd::from(server)).unwrap(), Stop(None)), &greeting, &error);
         let mut said = String::new();
         client.read_to_string(&mut said).unwrap();
         said

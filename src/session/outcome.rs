@@ -57,31 +57,33 @@ impl From<io::Error> for Refusal {
     }
 }
 
-/// By the table in [`StoreError`]. What the system said is logged here; the client gets no details.
+/// What the system said is logged here.
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        let text = match error {
-            StoreError::Io(_) => "The mail store failed; try again later".into(),
-            ref error => capitalized(&error.to_string()),
-        };
-        let code = match error {
-            StoreError::NoSuchMailbox => Code::NonExistent,
-            StoreError::AlreadyExists => Code::AlreadyExists,
-            StoreError::HasChildren => Code::HasChildren,
-            StoreError::Cannot(_) => Code::Cannot,
-            StoreError::SpecialUse(_) => Code::UseAttr,
-            StoreError::NoPermission => Code::NoPerm,
-            StoreError::OverQuota => Code::OverQuota,
-            StoreError::Limit(_) => Code::Limit,
-            StoreError::InUse => Code::InUse,
-            StoreError::Expunged => Code::ExpungeIssued,
-            StoreError::Io(error) => {
-                log!(Level::Error, "mail store: {error}");
-                Code::Unavailable
-            }
-        };
+        if let StoreError::Io(error) = &error {
+            log!(Level::Error, "mail store: {error}");
+        }
+        let (code, text) = told(&error);
         Refusal::No(Some(code), text)
     }
+}
+
+/// What the client is told, by the table in [`StoreError`]: no details of what the system said.
+pub(super) fn told(error: &StoreError) -> (Code, String) {
+    let code = match error {
+        StoreError::NoSuchMailbox => Code::NonExistent,
+        StoreError::AlreadyExists => Code::AlreadyExists,
+        StoreError::HasChildren => Code::HasChildren,
+        StoreError::Cannot(_) => Code::Cannot,
+        StoreError::SpecialUse(_) => Code::UseAttr,
+        StoreError::NoPermission => Code::NoPerm,
+        StoreError::OverQuota => Code::OverQuota,
+        StoreError::Limit(_) => Code::Limit,
+        StoreError::InUse => Code::InUse,
+        StoreError::Expunged => Code::ExpungeIssued,
+        StoreError::Io(_) => return (Code::Unavailable, "The mail store failed; try again later".into()),
+    };
+    (code, capitalized(&error.to_string()))
 }
 
 fn capitalized(text: &str) -> String {

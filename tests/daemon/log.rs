@@ -1,6 +1,6 @@
 //! What is in the log, and what is not.
 
-use crate::support::Daemon;
+use crate::support::{Daemon, directory};
 
 #[test]
 fn a_failed_login_is_the_line_that_fail2ban_knows() {
@@ -59,4 +59,26 @@ fn the_end_of_a_session_is_logged_with_what_was_done() {
     assert!(daemon.wait_for_log("Login ").contains("Login user=test host=[127.0.0.1]"));
     let line = daemon.wait_for_log("Logout ");
     assert!(line.contains("user=test") && line.contains("commands=2"), "{line}");
+}
+
+#[test]
+fn mail_that_cannot_be_opened_is_logged_once() {
+    let here = directory();
+    let users = here.path().join("users");
+    std::fs::write(&users, "test:{PLAIN}test\n").unwrap();
+    // Where the user's Maildir should be.
+    std::fs::write(here.path().join("test"), "").unwrap();
+    let paths = [here.path(), &users].map(|path| path.to_str().unwrap());
+    let mut daemon = Daemon::start(&["-s", "maildir", "--maildir-path", paths[0], "--passwd-file", paths[1]]);
+    let mut client = daemon.connect();
+    client.line();
+    assert!(client.answer("LOGIN test test").starts_with("x NO [UNAVAILABLE]"));
+    assert!(client.rest().last().unwrap().starts_with("* BYE"));
+    // What comes of the next login stands behind whatever is logged of this one.
+    let mut client = daemon.connect();
+    client.line();
+    client.answer("LOGIN nobody test");
+    daemon.wait_for_log("Login failed");
+    let told: Vec<&String> = daemon.log.iter().filter(|line| line.contains("is not a directory")).collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
 }
