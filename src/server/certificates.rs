@@ -23,12 +23,12 @@ struct Files {
     looked: Instant,
 }
 
-/// Device, inode, size and time of change; `None` while the file cannot be looked at.
+/// Device, inode, size and time of change, be it only of the permissions; `None` while the file cannot be looked at.
 type Stamp = Option<(u64, u64, u64, i64, i64)>;
 
 fn stamp(path: &Path) -> Stamp {
     let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec()))
+    Some((metadata.dev(), metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec()))
 }
 
 impl Certificates {

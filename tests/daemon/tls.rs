@@ -3,8 +3,10 @@
 use crate::support::{Daemon, PATIENCE, Talk, certificate, directory, tcp, tls};
 use nix::sys::signal::SIGHUP;
 use rustls::version::{TLS12, TLS13};
+use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 use tempfile::TempDir;
 
@@ -223,4 +225,24 @@ fn changed_certificate_files_are_noticed_without_a_signal() {
         assert!(Instant::now() < deadline);
     }
     daemon.wait_for_log("certificate loaded");
+}
+
+#[test]
+fn a_key_whose_permissions_are_mended_later_is_taken() {
+    let (mut daemon, here) = daemon();
+    let old = served_by(&daemon);
+    certificate(here.path(), "other");
+    let key = here.path().join("served.key");
+    std::fs::rename(here.path().join("other.key"), &key).unwrap();
+    std::fs::rename(here.path().join("other.crt"), here.path().join("served.crt")).unwrap();
+    std::fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+    daemon.signal(SIGHUP);
+    daemon.wait_for_log("must not be readable by others");
+    assert_eq!(served_by(&daemon), old);
+
+    std::fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while served_by(&daemon) == old {
+        assert!(Instant::now() < deadline);
+    }
 }
