@@ -61,7 +61,8 @@ impl Read for Wire {
 }
 
 impl Write for Wire {
-    /// `TimedOut` when nothing at all could be written for the stall limit.
+    /// `TimedOut` when nothing at all could be written for the stall limit. From then on nothing is waited for any more: a
+    /// goodbye to a client that takes nothing would only keep the session.
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         let deadline = Instant::now() + self.stall;
         loop {
@@ -74,6 +75,7 @@ impl Write for Wire {
                 false
             };
             if !poll(&mut [Watch::output(self.output().as_fd())], Some(deadline))? {
+                self.stall = Duration::ZERO;
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing"));
             }
             if !stalled {
@@ -84,5 +86,23 @@ impl Write for Wire {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_client_that_took_nothing_is_waited_for_once() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let mut wire = Wire::new(ours.into(), None, Duration::from_millis(500));
+        let began = Instant::now();
+        assert_eq!(wire.write_all(&vec![0; 8 << 20]).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        for _ in 0..10 {
+            assert_eq!(wire.write(b"x").unwrap_err().kind(), io::ErrorKind::TimedOut);
+        }
+        assert!(began.elapsed() < Duration::from_secs(5));
     }
 }
