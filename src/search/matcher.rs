@@ -15,11 +15,12 @@ use crate::message::{address, date, encoded_word};
 use crate::storage::reader::{Block, Reader};
 use crate::storage::{Mailbox, StoreError};
 use crate::types::query::Query;
-use crate::types::{Date, DateTime, Flags, Keyword, SequenceSet, SystemFlag, Uid, UidSet};
+use crate::types::{Date, DateTime, Flags, Keyword, SequenceSet, SystemFlag, Uid};
 use std::io;
 
-/// A query made ready for one view of a mailbox.
-pub struct Matcher {
+/// A query made ready for one view of a mailbox. It takes no more memory than the query, however large the mailbox.
+pub struct Matcher<'a> {
+    view: View<'a>,
     key: Key,
     fields: Vec<FieldKey>,
     /// Of BODY keys.
@@ -38,14 +39,18 @@ struct Uses {
     header: bool,
 }
 
-/// A key whose sets are resolved and whose texts lie in the matcher. No deeper than [`limits::NESTING`] by the parser's rule, so that it can be
+/// A key whose texts lie in the matcher. No deeper than [`limits::NESTING`] by the parser's rule, so that it can be
 /// walked by recursion.
 enum Key {
     Constant(bool),
     Every(Vec<Key>),
     Any(Vec<Key>),
     Not(Box<Key>),
-    Among(UidSet),
+    /// A sequence number within these ranges.
+    Number(Ranges),
+    Uid(Ranges),
+    /// `$`
+    Saved,
     Flag(SystemFlag),
     Keyword(Keyword),
     Recent,
@@ -60,6 +65,16 @@ enum Key {
     Field(usize),
     Body(usize),
     Text(usize),
+}
+
+/// Ascending, disjoint, inclusive.
+struct Ranges(Vec<(u32, u32)>);
+
+impl Ranges {
+    fn contain(&self, number: u32) -> bool {
+        let place = self.0.partition_point(|range| range.1 < number);
+        self.0.get(place).is_some_and(|range| range.0 <= number)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -88,8 +103,11 @@ struct FieldKey {
 }
 
 /// What is known of a message; what is not yet known is `None`.
-#[derive(Default)]
 struct Facts {
+    uid: Uid,
+    /// Its sequence number.
+    number: u32,
+    saved: bool,
     flags: Option<Flags>,
     recent: bool,
     date: Option<DateTime>,
@@ -107,24 +125,26 @@ struct HeaderFacts {
     fields: Vec<bool>,
 }
 
-impl Matcher {
-    pub fn new(query: &Query, view: &View<'_>, now: i64) -> Self {
-        let mut matcher =
-            Self { key: Key::Constant(true), fields: vec![], body: vec![], text: vec![], uses: Uses::default() };
-        matcher.key = matcher.compile(query, view, now);
+impl<'a> Matcher<'a> {
+    /// `now` in seconds since 1970.
+    pub fn new(query: &Query, view: View<'a>, now: i64) -> Self {
+        let (fields, body, text, uses) = Default::default();
+        let mut matcher = Self { view, key: Key::Constant(true), fields, body, text, uses };
+        matcher.key = matcher.compile(query, now);
         matcher
     }
 
-    fn compile(&mut self, query: &Query, view: &View<'_>, now: i64) -> Key {
+    fn compile(&mut self, query: &Query, now: i64) -> Key {
         let key = match query {
-            Query::And(keys) => Key::Every(keys.iter().map(|key| self.compile(key, view, now)).collect()),
-            Query::Or(one, other) => Key::Any(vec![self.compile(one, view, now), self.compile(other, view, now)]),
-            Query::Not(key) => Key::Not(Box::new(self.compile(key, view, now))),
+            Query::And(keys) => Key::Every(keys.iter().map(|key| self.compile(key, now)).collect()),
+            Query::Or(one, other) => Key::Any(vec![self.compile(one, now), self.compile(other, now)]),
+            Query::Not(key) => Key::Not(Box::new(self.compile(key, now))),
             Query::All => Key::Constant(true),
-            Query::Sequence(set) => Key::Among(by_number(set, view)),
-            Query::Uid(set) => {
-                Key::Among(set.as_uids(view.messages.last().copied()).unwrap_or_else(|| view.saved.clone()))
+            // Numbers beyond the last message name nothing: clients search `1:500` in whatever mailbox there is.
+            Query::Sequence(set) => {
+                among(set, u32::try_from(self.view.messages.len()).unwrap_or(u32::MAX), Key::Number)
             }
+            Query::Uid(set) => among(set, self.view.messages.last().map_or(0, |uid| uid.get()), Key::Uid),
             Query::Flag(flag) => Key::Flag(*flag),
             Query::Keyword(keyword) => Key::Keyword(keyword.clone()),
             Query::Recent => Key::Recent,
@@ -175,42 +195,50 @@ impl Matcher {
         block: &mut Block,
         cancelled: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Stopped> {
+        let Ok(place) = self.view.messages.binary_search(&uid) else { return Ok(false) };
         if !mailbox.uids().contains(uid) {
             return Ok(false);
         }
         let mut facts = Facts {
+            uid,
+            number: u32::try_from(place + 1).unwrap_or(u32::MAX),
+            saved: self.view.saved.contains(uid),
+            flags: None,
+            date: None,
+            size: None,
+            header: None,
+            body_read: false,
             recent: mailbox.recent().contains(uid),
             body: vec![false; self.body.len()],
             text: vec![false; self.text.len()],
-            ..Facts::default()
         };
         if self.uses.flags {
             facts.flags = Some(mailbox.flags(uid).ok_or(Stopped::Store(StoreError::Expunged))?);
         }
-        if let Some(decided) = self.decide(uid, &facts) {
+        if let Some(decided) = self.key.decide(&facts) {
             return Ok(decided);
         }
         if self.uses.date {
             facts.date = Some(mailbox.internal_date(uid).map_err(Stopped::Store)?);
-            if let Some(decided) = self.decide(uid, &facts) {
+            if let Some(decided) = self.key.decide(&facts) {
                 return Ok(decided);
             }
         }
         if self.uses.size {
             facts.size = Some(mailbox.size(uid).map_err(Stopped::Store)?);
-            if let Some(decided) = self.decide(uid, &facts) {
+            if let Some(decided) = self.key.decide(&facts) {
                 return Ok(decided);
             }
         }
         let content = mailbox.read(uid).map_err(Stopped::Store)?;
         let mut reading = Reading { reader: Reader::new(content, std::mem::take(block)), cancelled };
-        let decided = self.read(uid, &mut facts, &mut reading);
+        let decided = self.read(&mut facts, &mut reading);
         *block = reading.reader.into_block();
         decided
     }
 
     /// Goes on with the content of the message.
-    fn read(&self, uid: Uid, facts: &mut Facts, reading: &mut Reading<'_>) -> Result<bool, Stopped> {
+    fn read(&self, facts: &mut Facts, reading: &mut Reading<'_>) -> Result<bool, Stopped> {
         let mut hunts = Hunts { body: Hunt::new(&self.body), text: Hunt::new(&self.text) };
         if self.uses.header {
             let message = reading.scan(|scanner| scanner.header_done())?;
@@ -218,7 +246,7 @@ impl Matcher {
             facts.header = Some(self.look_at_header(&header));
             hunts.header(&header, &[Which::Text]);
             facts.text.copy_from_slice(hunts.text.found());
-            if let Some(decided) = self.decide(uid, facts) {
+            if let Some(decided) = self.key.decide(facts) {
                 return Ok(decided);
             }
         }
@@ -238,13 +266,13 @@ impl Matcher {
             if facts.body != hunts.body.found() || facts.text != hunts.text.found() {
                 facts.body.copy_from_slice(hunts.body.found());
                 facts.text.copy_from_slice(hunts.text.found());
-                if let Some(decided) = self.decide(uid, facts) {
+                if let Some(decided) = self.key.decide(facts) {
                     return Ok(decided);
                 }
             }
         }
         facts.body_read = true;
-        Ok(self.decide(uid, facts).unwrap_or(false))
+        Ok(self.key.decide(facts).unwrap_or(false))
     }
 
     fn look_at_header(&self, header: &[u8]) -> HeaderFacts {
@@ -269,25 +297,23 @@ impl Matcher {
         }
         facts
     }
-
-    fn decide(&self, uid: Uid, facts: &Facts) -> Option<bool> {
-        self.key.decide(uid, facts)
-    }
 }
 
 impl Key {
     /// `None` if not enough is known.
-    fn decide(&self, uid: Uid, facts: &Facts) -> Option<bool> {
+    fn decide(&self, facts: &Facts) -> Option<bool> {
         let searched = |found: &[bool], at: usize| match found.get(at) {
             Some(true) => Some(true),
             _ => facts.body_read.then_some(false),
         };
         match self {
             Key::Constant(value) => Some(*value),
-            Key::Every(keys) => all(keys.iter().map(|key| key.decide(uid, facts))),
-            Key::Any(keys) => all(keys.iter().map(|key| key.decide(uid, facts).map(|value| !value))).map(|none| !none),
-            Key::Not(key) => key.decide(uid, facts).map(|value| !value),
-            Key::Among(set) => Some(set.contains(uid)),
+            Key::Every(keys) => all(keys.iter().map(|key| key.decide(facts))),
+            Key::Any(keys) => all(keys.iter().map(|key| key.decide(facts).map(|value| !value))).map(|none| !none),
+            Key::Not(key) => key.decide(facts).map(|value| !value),
+            Key::Number(ranges) => Some(ranges.contain(facts.number)),
+            Key::Uid(ranges) => Some(ranges.contain(facts.uid.get())),
+            Key::Saved => Some(facts.saved),
             Key::Flag(flag) => facts.flags.as_ref().map(|flags| flags.has(*flag)),
             Key::Keyword(keyword) => facts.flags.as_ref().map(|flags| flags.has_keyword(keyword)),
             Key::Recent => Some(facts.recent),
@@ -317,16 +343,9 @@ fn all(values: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     known
 }
 
-/// Sequence numbers beyond the last message name nothing: clients search `1:500` in whatever mailbox there is.
-fn by_number(set: &SequenceSet, view: &View<'_>) -> UidSet {
-    let last = u32::try_from(view.messages.len()).unwrap_or(u32::MAX);
-    let Some(ranges) = set.normalized(last) else { return view.saved.clone() };
-    let mut uids = UidSet::new();
-    for (first, end) in ranges {
-        let places = (first - 1) as usize..(end as usize).min(view.messages.len());
-        view.messages.get(places).unwrap_or_default().iter().for_each(|&uid| uids.insert(uid));
-    }
-    uids
+/// The numbers of a set, `*` being `last`.
+fn among(set: &SequenceSet, last: u32, numbers: fn(Ranges) -> Key) -> Key {
+    set.normalized(last).map_or(Key::Saved, |ranges| numbers(Ranges(ranges)))
 }
 
 /// How a field's text can be meant: decoded, and as it stands if that is something else.

@@ -1,6 +1,5 @@
 //! What a client wrote to name messages: numbers, ranges, `*` and `$`.
 
-use super::{Uid, UidSet};
 use std::fmt;
 
 /// One end of a range (RFC 9051 `seq-number`).
@@ -45,11 +44,6 @@ impl SequenceSet {
             }
         }
         Some(out)
-    }
-
-    /// The set read as UIDs, `*` being `last`. `None` for `$`.
-    pub fn as_uids(&self, last: Option<Uid>) -> Option<UidSet> {
-        Some(UidSet::from_ascending(self.normalized(last.map_or(0, Uid::get))?))
     }
 }
 

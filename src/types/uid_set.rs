@@ -23,12 +23,6 @@ impl UidSet {
         Self { ranges: vec![(first.get(), last.get())] }
     }
 
-    /// From ascending, disjoint, non-adjacent inclusive ranges of non-zero numbers.
-    pub(super) fn from_ascending(ranges: Vec<(u32, u32)>) -> Self {
-        debug_assert!(ranges.is_sorted() && ranges.iter().all(|r| r.0 > 0 && r.0 <= r.1));
-        Self { ranges }
-    }
-
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
