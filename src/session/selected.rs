@@ -17,6 +17,8 @@ pub struct Selected {
     pub(super) saved: UidSet,
     /// Messages of the view that are gone, which the client could not yet be told.
     pub(super) gone: UidSet,
+    /// The last look at the mailbox failed: there may be news of which no notice will come any more.
+    pub(super) look_failed: bool,
     /// What the last RECENT said.
     pub(super) recent_told: usize,
     /// New messages were told in the answer to a FETCH, where Thunderbird does not look for them: to be told again.
@@ -35,16 +37,24 @@ impl Selected {
         let keywords_told = mailbox.keywords().len();
         let (saved, gone) = (UidSet::new(), UidSet::new());
         let last_read = Default::default();
-        let overheard = false;
-        Self { name, mailbox, read_only, view, saved, gone, recent_told, overheard, keywords_told, last_read }
+        let (look_failed, overheard) = (false, false);
+        Self {
+            name,
+            mailbox,
+            read_only,
+            view,
+            saved,
+            gone,
+            look_failed,
+            recent_told,
+            overheard,
+            keywords_told,
+            last_read,
+        }
     }
 
     pub fn exists(&self) -> u32 {
         u32::try_from(self.view.len()).unwrap_or(u32::MAX)
-    }
-
-    pub fn uid_at(&self, number: SeqNum) -> Option<Uid> {
-        self.view.get(number.get() as usize - 1).copied()
     }
 
     /// By binary search.
@@ -108,13 +118,23 @@ pub(super) mod tests {
     use crate::types::flag::FlagChange;
     use crate::types::sequence_set::SetNumber::{Last, Number};
     use crate::types::{DateTime, Flags, Keyword, UidValidity};
-    use std::os::fd::BorrowedFd;
+    use std::os::fd::{AsFd, BorrowedFd};
+    use std::os::unix::net::UnixStream;
 
     /// A mailbox with nothing but UIDs, and the changes that its next sync tells.
     pub struct Fake {
         pub uids: UidSet,
         pub recent: UidSet,
         pub next: Changes,
+        /// So many syncs fail before.
+        pub failures: u32,
+        pub watch: Option<UnixStream>,
+    }
+
+    impl Fake {
+        pub fn new(uids: UidSet, next: Changes) -> Self {
+            Self { uids, recent: UidSet::new(), next, failures: 0, watch: None }
+        }
     }
 
     pub fn set(uids: &[u32]) -> UidSet {
@@ -135,12 +155,16 @@ pub(super) mod tests {
             &self.recent
         }
         fn sync(&mut self) -> Result<Changes> {
+            if self.failures > 0 {
+                self.failures -= 1;
+                return Err(StoreError::InUse);
+            }
             let changes = std::mem::take(&mut self.next);
             self.uids = self.uids.union(&changes.arrived).difference(&changes.expunged);
             Ok(changes)
         }
         fn watch(&mut self) -> Option<BorrowedFd<'_>> {
-            None
+            self.watch.as_ref().map(AsFd::as_fd)
         }
         fn flags(&self, uid: Uid) -> Option<Flags> {
             self.uids.contains(uid).then(Flags::new)
@@ -175,8 +199,7 @@ pub(super) mod tests {
     }
 
     pub fn selected(uids: &[u32], next: Changes) -> Selected {
-        let fake = Fake { uids: set(uids), recent: UidSet::new(), next };
-        Selected::new(MailboxName::inbox(), Box::new(fake), false)
+        Selected::new(MailboxName::inbox(), Box::new(Fake::new(set(uids), next)), false)
     }
 
     fn ranges(ranges: &[(u32, u32)]) -> SequenceSet {
@@ -186,8 +209,8 @@ pub(super) mod tests {
     #[test]
     fn sequence_numbers_are_places_in_the_view() {
         let selected = selected(&[3, 5, 9], Changes::default());
-        assert_eq!(selected.uid_at(SeqNum::new(2).unwrap()), Uid::new(5));
-        assert_eq!(selected.uid_at(SeqNum::new(4).unwrap()), None);
+        let places: Vec<(u32, u32)> = selected.messages().map(|(number, uid)| (number.get(), uid.get())).collect();
+        assert_eq!(places, [(1, 3), (2, 5), (3, 9)]);
         assert_eq!(selected.number_of(Uid::new(9).unwrap()), SeqNum::new(3));
         assert_eq!(selected.number_of(Uid::new(4).unwrap()), None);
     }

@@ -22,7 +22,9 @@ pub fn tell(channel: &mut Channel, selected: &mut Selected, enabled: Enabled, ne
     if news == News::None {
         return Ok(());
     }
-    let changes = match selected.mailbox.sync() {
+    let looked = selected.mailbox.sync();
+    selected.look_failed = looked.is_err();
+    let changes = match looked {
         Ok(changes) => changes,
         Err(StoreError::NoSuchMailbox) => return Err(Refusal::MailboxGone),
         Err(error) => {
@@ -241,6 +243,6 @@ mod tests {
     /// The same mailbox, which will tell these changes.
     fn remade(selected: &Selected, next: Changes) -> Box<dyn Mailbox> {
         use crate::session::selected::tests::Fake;
-        Box::new(Fake { uids: selected.mailbox.uids().clone(), recent: UidSet::new(), next })
+        Box::new(Fake::new(selected.mailbox.uids().clone(), next))
     }
 }

@@ -47,13 +47,13 @@ pub fn idle(context: &mut Context<'_>, selected: &mut Option<Selected>) -> Resul
     }
 }
 
-/// Sleeps until something happens. Where the store cannot say when, the mailbox is looked at from time to time.
+/// Sleeps until something happens. Where the store cannot say when, or a look failed, the mailbox is looked at from time to time.
 fn pause(context: &mut Context<'_>, selected: &mut Option<Selected>, until: Instant) -> Result<Woken, Refusal> {
     let channel = &mut *context.channel;
-    let (watch, until) = match selected.as_mut().map(|selected| selected.mailbox.watch()) {
-        Some(None) => (None, until.min(Instant::now() + channel.patience.poll)),
-        Some(watch) => (watch, until),
-        None => (None, until),
+    let Some(selected) = selected else { return Ok(wait(&mut channel.stream, None, &channel.stop, until)?) };
+    let (watch, until) = match selected.mailbox.watch() {
+        Some(watch) if !selected.look_failed => (Some(watch), until),
+        _ => (None, until.min(Instant::now() + channel.patience.poll)),
     };
     Ok(wait(&mut channel.stream, watch, &channel.stop, until)?)
 }
@@ -67,5 +67,56 @@ fn done(context: &mut Context<'_>, heard: Heard) -> Result<Done, Refusal> {
             Err(Refusal::Bad(None, "Expected DONE".into()))
         }
         Heard::Literal(_) | Heard::TooLong(_) => Err(Refusal::Bye("Expected DONE".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::command::Tag;
+    use crate::session::capabilities::Withheld;
+    use crate::session::channel::{Channel, Patience};
+    use crate::session::selected::tests::{Fake, set};
+    use crate::session::{Counters, Enabled};
+    use crate::storage::Changes;
+    use crate::storage::memory::MemoryServer;
+    use crate::transport::Stream;
+    use crate::transport::wait::Stop;
+    use crate::types::MailboxName;
+    use std::io::{BufRead, BufReader, Write};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    /// Runs IDLE on this mailbox until the client has heard this line.
+    fn idle_until(mailbox: Fake, line: &str) {
+        let (mut client, server) = UnixStream::pair().unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let session = std::thread::spawn(move || {
+            let patience = Patience { poll: Duration::from_millis(20), ..Patience::default() };
+            let stream = Stream::socket(OwnedFd::from(server)).unwrap();
+            let mut context = Context {
+                channel: &mut Channel::new(stream, Stop(None)).with_patience(patience),
+                store: &mut *MemoryServer::new().store("alice"),
+                enabled: &mut Enabled::default(),
+                withheld: &Withheld::default(),
+                tag: &Tag::new("a").unwrap(),
+                counters: &mut Counters::default(),
+            };
+            let mut selected = Some(Selected::new(MailboxName::inbox(), Box::new(mailbox), false));
+            idle(&mut context, &mut selected).is_ok()
+        });
+        assert!(BufReader::new(&client).lines().map(Result::unwrap).any(|said| said == line));
+        client.write_all(b"DONE\r\n").unwrap();
+        assert!(session.join().unwrap());
+    }
+
+    #[test]
+    fn a_look_that_failed_is_tried_again_without_a_new_notice() {
+        let mut mailbox = Fake::new(set(&[1]), Changes { arrived: set(&[2]), ..Changes::default() });
+        mailbox.failures = 3;
+        let (never, _end) = UnixStream::pair().unwrap();
+        mailbox.watch = Some(never);
+        idle_until(mailbox, "* 2 EXISTS");
     }
 }
