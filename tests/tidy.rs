@@ -387,6 +387,39 @@ fn none(found: &[String]) {
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
+/// tests/CHECKLIST maps threats and limits to tests; what it names is there, and no limit is left out.
+#[test]
+fn the_checklist_names_tests_that_exist_and_every_limit() {
+    let tests: BTreeSet<String> = files_below("src")
+        .into_iter()
+        .chain(files_below("tests"))
+        .flat_map(|path| read(&path).lines().filter_map(|line| after_fn(line).map(str::to_owned)).collect::<Vec<_>>())
+        .collect();
+    let checklist = read(Path::new("tests/CHECKLIST"));
+    let (mut found, mut limits) = (Vec::new(), BTreeSet::new());
+    for entry in checklist.lines().filter_map(|line| line.strip_prefix("    ")) {
+        let (limit, test) = entry.split_once(": ").map_or((None, entry), |(limit, test)| (Some(limit), test));
+        limits.extend(limit);
+        if !tests.contains(test) {
+            found.push(format!("tests/CHECKLIST: no test is called {test}"));
+        }
+    }
+    for line in read(Path::new("src/limits.rs")).lines().filter_map(|line| line.strip_prefix("pub const ")) {
+        let name = line.split(':').next().unwrap_or_default();
+        if !limits.remove(name) {
+            found.push(format!("tests/CHECKLIST: no test for the limit {name}"));
+        }
+    }
+    found.extend(limits.iter().map(|name| format!("tests/CHECKLIST: there is no limit {name}")));
+    none(&found);
+}
+
+/// The name of the function that a line begins.
+fn after_fn(line: &str) -> Option<&str> {
+    let rest = line.trim_start().strip_prefix("fn ")?;
+    rest.split(['(', '<']).next()
+}
+
 #[test]
 fn the_checks_find_what_they_look_for() {
     assert_eq!(first_names("{a::x, b::{y, z}, c}; d"), ["a", "b", "c"]);

@@ -130,7 +130,7 @@ fn handshakes_of_every_wrong_kind_end_and_others_are_served() {
 }
 
 #[test]
-fn what_was_learnt_before_tls_is_forgotten_but_failures_are_counted() {
+fn what_was_learnt_before_tls_is_forgotten() {
     let here = directory();
     let (crt, key) = certificate(here.path(), "served");
     let daemon = Daemon::start(&["--demo", "--cert", &crt, "--key", &key]);
@@ -228,4 +228,28 @@ fn the_environment_changes_nothing() {
         .env("TMPDIR", "/nowhere");
     let crowded = command.output().unwrap();
     assert_eq!((crowded.status, crowded.stdout, crowded.stderr), (plain.status, plain.stdout, plain.stderr));
+}
+
+/// Takes as long as a check may take at most.
+#[test]
+fn a_pam_module_that_hangs_is_given_up_and_hinders_nobody_else() {
+    if !is_root() {
+        return;
+    }
+    let homes = directory();
+    let user = User::new(homes.path());
+    let hanging = PamService::new("auth required pam_exec.so quiet /bin/sleep 1000\naccount required pam_unix.so\n");
+    let mut daemon = Daemon::start(&["--fork", "-s", "maildir", "--pam-service", &hanging.name]);
+    let mut client = daemon.connect();
+    client.stream.set_read_timeout(Some(3 * PATIENCE)).unwrap();
+    client.line();
+    client.send(&format!("x {}\r\n", user.login()));
+    let mut other = daemon.connect();
+    other.line();
+    other.ok("NOOP");
+    other.ok("LOGOUT");
+    assert!(client.line().unwrap().starts_with("x NO [UNAVAILABLE]"));
+    daemon.wait_for_log("does not answer");
+    drop(client);
+    daemon.wait_for_children(0);
 }

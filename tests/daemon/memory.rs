@@ -271,3 +271,28 @@ fn messages_made_as_weapons_cost_bounded_memory() {
         assert!(grown < 64 * MIB, "{what}: {grown}");
     }
 }
+
+#[test]
+fn state_files_of_a_gibibyte_are_not_read_into_memory() {
+    for name in ["dovecot-keywords", "subscriptions", "dovecot-uidlist", "dovecot-uidvalidity"] {
+        let (mut daemon, here) = maildir();
+        let grown = grows_by(&mut daemon, |daemon| {
+            let mail = here.path().join("mail/test");
+            deliver(&mail, "1.M1P1.host", "Subject: s\n\ny\n");
+            std::fs::File::create(mail.join(name)).unwrap().set_len(1 << 30).unwrap();
+            let mut client = logged_in(daemon);
+            for command in
+                ["LSUB \"\" *", "SUBSCRIBE INBOX", "SELECT INBOX", "STORE 1 +FLAGS (keyword)", "CREATE x", "NOOP"]
+            {
+                let answer = client.answer(command);
+                assert!(
+                    answer.starts_with("x OK") || answer.starts_with("x NO") || answer.starts_with("x BAD No"),
+                    "{name} {command}: {answer}"
+                );
+            }
+        });
+        eprintln!("{name}: {} KiB", grown / 1024);
+        // A few times what is read of a state file at most.
+        assert!(grown < 96 * MIB, "{name}: {grown}");
+    }
+}
