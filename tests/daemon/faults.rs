@@ -74,10 +74,17 @@ impl Site {
     }
 
     fn session(&self) -> Session {
+        self.session_with(1024)
+    }
+
+    /// A session that can have so many descriptors.
+    fn session_with(&self, descriptors: u32) -> Session {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_read_timeout(Some(PATIENCE)).unwrap();
         let output = theirs.try_clone().unwrap();
-        let child = Command::new(&self.binary)
+        let child = Command::new("sh")
+            .args(["-c", &format!("ulimit -n {descriptors}; exec \"$@\""), "sh"])
+            .arg(&self.binary)
             .args(["--preauth", "-s", "maildir", "--maildir-path"])
             .arg(self.place.path().join("mail"))
             .uid(NOBODY)
@@ -314,6 +321,63 @@ fn without_inodes_there_is_still_a_way_to_make_room() {
     fs::remove_dir_all(filler).unwrap();
     client.ok("COPY 1 other");
     site.assert_tidy();
+}
+
+#[test]
+fn a_size_that_cannot_be_put_right_costs_no_uid() {
+    let Some(site) = Site::new(Some("size=2m,mode=755")) else { return };
+    site.deliver("1700000009.M1P1.test,S=9,W=9");
+    let mut client = site.session();
+    client.ok("SELECT INBOX");
+    let filler = fill(&site, "octets");
+    let name = "cur/1700000009.M1P1.test,S=9,W=9:2,";
+    for _ in 0..2 {
+        client.assert_serves(&site);
+        let lines = client.talk.run("FETCH 4 (UID BODY.PEEK[])");
+        assert!(lines.iter().any(|line| line.contains("old mail")), "{lines:#?}");
+        let lines = client.talk.run("NOOP");
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+        assert!(site.path(name).exists());
+    }
+    fs::remove_dir_all(filler).unwrap();
+    client.ok("FETCH 4 (UID BODY.PEEK[])");
+    client.ok("NOOP");
+    assert!(!site.path(name).exists());
+    let mut another = site.session();
+    another.ok("SELECT INBOX");
+    let lines = another.talk.run("FETCH 4 (UID RFC822.SIZE)");
+    assert!(lines[0].contains("UID 4 ") && !lines[0].contains("RFC822.SIZE 9)"), "{lines:#?}");
+    site.assert_tidy();
+}
+
+#[test]
+fn without_descriptors_nothing_is_left_locked() {
+    let Some(site) = Site::new(None) else { return };
+    let old = site.uid_list();
+    let mut worked = false;
+    for descriptors in 14..28 {
+        let mut client = site.session_with(descriptors);
+        let selected = client.talk.answer("SELECT INBOX").starts_with("x OK");
+        let appended = client.append("other", 10).starts_with("x OK");
+        for command in ["STATUS other (MESSAGES)", "SUBSCRIBE other", "NOOP", "LIST \"\" *"] {
+            let answer = client.talk.answer(command);
+            assert!(answer.starts_with("x OK") || answer.starts_with("x NO [UNAVAILABLE]"), "{command}: {answer}");
+        }
+        if selected {
+            for command in ["STORE 1 +FLAGS (keyword)", "COPY 1 other", "FETCH 1 BODY.PEEK[]"] {
+                let answer = client.talk.answer(command);
+                assert!(answer.starts_with("x OK") || answer.starts_with("x NO [UNAVAILABLE]"), "{command}: {answer}");
+            }
+        }
+        client.ok("LOGOUT");
+        worked |= selected && appended;
+        site.assert_tidy();
+        assert!(site.uid_list().starts_with(&old));
+    }
+    assert!(worked);
+    let mut client = site.session();
+    client.ok("SELECT INBOX");
+    client.assert_serves(&site);
 }
 
 #[test]
