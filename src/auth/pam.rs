@@ -10,6 +10,7 @@ use crate::limits;
 use crate::log::{Level, log};
 use crate::sys::poll::{Watch, poll};
 use crate::sys::process::{self, Forked};
+use crate::sys::signal;
 use crate::sys::socket;
 use pam_client2::{Context, ConversationHandler, ErrorCode, Flag};
 use std::ffi::{CStr, CString};
@@ -77,6 +78,7 @@ impl Pam {
                 // Whatever happens in here, the copy of our caller's stack must not go on.
                 let answer = std::panic::catch_unwind(|| {
                     process::die_with_parent();
+                    signal::restore_defaults();
                     process::close_all_but(&[theirs.as_raw_fd()]);
                     if process::silence_standard_streams().is_err() {
                         return Answer::Broken;

@@ -88,6 +88,15 @@ impl Drop for Signals {
     }
 }
 
+/// Signals do what they do by default from now on. For a forked process that runs code of others: what was caught would
+/// be written to a descriptor that is now closed, or worse, one of theirs with the same number.
+pub fn restore_defaults() {
+    for signal in [Signal::Terminate, Signal::Interrupt, Signal::Reload, Signal::ChildEnded] {
+        // SAFETY: the default action runs no code of this process.
+        unsafe { libc::signal(signal.number(), libc::SIG_DFL) };
+    }
+}
+
 /// While this lives no signal reaches the thread; those that came meanwhile are delivered at its end.
 pub struct Blocked(SigSet);
 
@@ -107,6 +116,7 @@ impl Drop for Blocked {
 mod tests {
     use super::*;
     use crate::sys::poll::{Watch, poll};
+    use crate::sys::process::{self, Ended, Forked};
 
     #[test]
     fn a_signal_is_told_once() {
@@ -116,5 +126,19 @@ mod tests {
         assert_eq!(signals.take(), [Signal::Reload]);
         assert_eq!(signals.take(), []);
         assert!(!poll(&mut [Watch::input(signals.descriptor())], Some(std::time::Instant::now())).unwrap());
+    }
+
+    #[test]
+    fn a_caught_signal_can_be_made_to_end_a_forked_process() {
+        let _caught = Signals::catch(&[Signal::Interrupt]).unwrap();
+        let child = match process::fork().unwrap() {
+            Forked::Child => {
+                restore_defaults();
+                let _ = nix::sys::signal::raise(nix::sys::signal::SIGINT);
+                process::exit_now(0);
+            }
+            Forked::Parent(child) => child,
+        };
+        assert_eq!(process::wait_for(child).unwrap(), Ended::Signal(SIGINT));
     }
 }
