@@ -131,7 +131,7 @@ mod tests {
             written(|o| status(o, None, Condition::Bad, None, "[ALERT] a\r\nb \u{e9}")),
             "* BAD (ALERT] a??b ?\r\n"
         );
-        assert_eq!(written(|o| status(o, None, Condition::Ok, Some(&Code::Parse), "[x]")), "* OK [PARSE] [x]\r\n");
+        assert_eq!(written(|o| status(o, None, Condition::Ok, Some(&Code::Limit), "[x]")), "* OK [LIMIT] [x]\r\n");
     }
 
     #[test]
