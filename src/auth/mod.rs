@@ -20,6 +20,7 @@ pub struct Account {
     pub unix: Option<UnixAccount>,
 }
 
+/// What a process needs to become a user of the system.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnixAccount {
     pub uid: u32,
@@ -55,6 +56,7 @@ pub enum Refusal {
 
 /// Checks passwords. Delays after a failure happen inside.
 pub trait Authenticator {
+    /// Whose credentials these are. Blocks for as long as the check takes.
     fn authenticate(&mut self, credentials: &Credentials, peer: &Peer) -> Result<Account, Refusal>;
 }
 

@@ -42,6 +42,7 @@ enum State {
 }
 
 impl Decoder {
+    /// For a charset by its MIME name.
     pub fn new(name: &[u8]) -> Self {
         let state = match known(name) {
             Some(Charset::Encoding(encoding)) => State::Named(encoding.new_decoder()),

@@ -26,6 +26,7 @@ pub struct Content {
     pub location: Option<Vec<u8>>,
 }
 
+/// Content-Disposition (RFC 2183).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Disposition {
     pub kind: Vec<u8>,
@@ -111,10 +112,12 @@ impl Content {
         self.parameter(b"charset")
     }
 
+    /// Whether the type is text/*.
     pub fn is_text(&self) -> bool {
         self.main_type.eq_ignore_ascii_case(b"text")
     }
 
+    /// Whether the type is multipart/*.
     pub fn is_multipart(&self) -> bool {
         self.main_type.eq_ignore_ascii_case(b"multipart")
     }

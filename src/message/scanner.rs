@@ -125,6 +125,7 @@ impl Default for Scanner {
 }
 
 impl Scanner {
+    /// At the first octet of a message.
     pub fn new() -> Self {
         Self {
             here: Place::default(),

@@ -10,6 +10,7 @@ pub struct Section {
     pub text: SectionText,
 }
 
+/// What of a part is meant (RFC 9051 `section-text`).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SectionText {
     /// The whole message, or the part's body.

@@ -36,18 +36,22 @@ pub struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    /// At the first octet.
     pub fn new(octets: &'a [u8], dialect: Dialect) -> Self {
         Self { octets, at: 0, dialect, depth: 0, lists: 0 }
     }
 
+    /// The revision by which mailbox names are read.
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }
 
+    /// Whether every octet was taken.
     pub fn is_at_end(&self) -> bool {
         self.at >= self.octets.len()
     }
 
+    /// The next octet, which is not taken.
     pub fn peek(&self) -> Option<u8> {
         self.octets.get(self.at).copied()
     }
@@ -79,6 +83,7 @@ impl<'a> Cursor<'a> {
         found
     }
 
+    /// Takes this octet, which must be the next.
     pub fn expect(&mut self, octet: u8, what: &'static str) -> Parse<()> {
         if self.take(octet) { Ok(()) } else { Err(self.expected(what)) }
     }
@@ -95,6 +100,7 @@ impl<'a> Cursor<'a> {
         found
     }
 
+    /// Takes the next octet if it is a digit, and gives its value.
     pub fn take_digit(&mut self) -> Option<u8> {
         let digit = self.peek().filter(u8::is_ascii_digit)?;
         self.at += 1;
@@ -346,6 +352,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// `flag-keyword`, an atom of at most [`limits::KEYWORD`] octets.
     pub fn keyword(&mut self) -> Parse<Keyword> {
         let name = self.atom("a flag")?;
         Keyword::new(name).ok_or(SyntaxError::Limit("keyword too long"))

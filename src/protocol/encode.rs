@@ -56,6 +56,7 @@ fn quoted(out: &mut Vec<u8>, octets: &[u8]) {
     out.push(b'"');
 }
 
+/// A string, or NIL for `None`.
 pub fn nstring(out: &mut Vec<u8>, octets: Option<&[u8]>) {
     match octets {
         Some(octets) => string(out, octets),

@@ -47,6 +47,7 @@ pub enum Progress {
     TooLong(TooLong),
 }
 
+/// Which limit a command passed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TooLong {
     /// No end of line in sight.
@@ -82,6 +83,7 @@ enum State {
 }
 
 impl Framer {
+    /// Ready for a command.
     pub fn new(limits: FrameLimits) -> Self {
         Self {
             limits,

@@ -10,6 +10,7 @@ pub struct Needle {
 }
 
 impl Needle {
+    /// Folds the text.
     pub fn new(text: &str) -> Self {
         Self { finder: Finder::new(&collate::folded(text)).into_owned() }
     }
@@ -38,6 +39,7 @@ pub struct Hunt<'a> {
 }
 
 impl<'a> Hunt<'a> {
+    /// Nothing is found yet.
     pub fn new(needles: &'a [Needle]) -> Self {
         let open = (0..needles.len()).collect();
         Self { needles, found: vec![false; needles.len()], open, window: Vec::new(), overlap: 0 }

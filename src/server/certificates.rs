@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 /// How often the files are looked at, at most: a new connection is what looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// The files, what was read of them, and when they were last looked at.
 pub struct Certificates {
     /// `None`: no TLS.
     files: Option<Files>,

@@ -30,6 +30,7 @@ pub enum Arity {
 const MODES: [&str; 3] = ["fork", "inetd", "preauth"];
 
 impl Settings {
+    /// A further value of an option.
     pub fn add(&mut self, name: &str, value: String, origin: String) {
         self.0.entry(name.to_owned()).or_default().push(Setting { value, origin });
     }
@@ -103,6 +104,7 @@ pub struct Facts {
     pub has_connection: bool,
 }
 
+/// How connections come, and what serves them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
     /// One process, a thread for each connection.
@@ -115,6 +117,7 @@ pub enum Mode {
     PreAuth,
 }
 
+/// Where mail is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Storage {
     Memory,
@@ -141,6 +144,7 @@ pub enum Passwords {
     Demo,
 }
 
+/// What was decided.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     pub mode: Mode,

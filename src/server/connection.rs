@@ -106,6 +106,7 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Asks the socket who is at its other end.
     pub fn new(socket: OwnedFd, protocol: Protocol) -> Self {
         let socket = TcpStream::from(socket);
         // A client without an address (a Unix socket) is on this machine.

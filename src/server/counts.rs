@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv6Addr};
 pub struct Source(IpAddr);
 
 impl Source {
+    /// Where a connection from this address counts.
     pub fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
@@ -36,11 +37,13 @@ pub struct Slot {
 }
 
 impl Counts {
+    /// Nobody is connected yet.
     pub fn new(most: Most) -> Self {
         let (by_source, before_login, by_user) = Default::default();
         Self { most, all: 0, by_source, before_login, by_user }
     }
 
+    /// All running connections.
     pub fn all(&self) -> usize {
         self.all
     }
@@ -76,6 +79,7 @@ impl Counts {
         true
     }
 
+    /// The connection has ended.
     pub fn remove(&mut self, slot: Slot) {
         self.all = self.all.saturating_sub(1);
         take_one(&mut self.by_source, slot.source);

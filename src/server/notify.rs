@@ -6,18 +6,22 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
+/// The sockets are open, or the reload is done.
 pub fn ready() {
     send("READY=1");
 }
 
+/// The certificates are being read again.
 pub fn reloading() {
     send(&format!("RELOADING=1\nMONOTONIC_USEC={}", clock::monotonic_micros()));
 }
 
+/// No connection is accepted any more.
 pub fn stopping() {
     send("STOPPING=1");
 }
 
+/// A line for `systemctl status`.
 pub fn status(text: &str) {
     send(&format!("STATUS={text}"));
 }

@@ -10,6 +10,7 @@ use crate::transport::Stream;
 use std::io;
 use std::os::fd::AsFd;
 
+/// Serves it to its end. The error is one line for whoever started it; nothing was served then.
 pub fn run(service: &Service) -> Result<(), String> {
     let user = user::of_this_process()
         .map_err(|error| format!("--preauth: cannot look up the user: {error}"))?

@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Enough for a session, whose recursion is bounded.
 const STACK: usize = 2 * 1024 * 1024;
 
+/// Runs until told to end. The error is of the start.
 pub fn run(listeners: Vec<Listener>, config: &Config, service: Service, certificates: Certificates) -> io::Result<()> {
     if credentials::is_root() && matches!(service.storage, Storage::Maildir(_)) {
         log!(Level::Warning, "serving Maildirs as root; --fork serves each user as that user");

@@ -40,6 +40,7 @@ pub struct Enabled {
 }
 
 impl Enabled {
+    /// Which revision's syntax the client now speaks and hears.
     pub fn dialect(self) -> Dialect {
         if self.imap4rev2 { Dialect::Rev2 } else { Dialect::Rev1 }
     }
@@ -143,6 +144,7 @@ pub fn refuse(mut channel: Channel, greeting: &Greeting, error: &StoreError) {
 }
 
 impl Session {
+    /// A session that has not greeted its client yet.
     pub fn new(channel: Channel, store: Box<dyn MailStore>, options: SessionOptions) -> Self {
         let (enabled, counters) = (Enabled::default(), Counters::default());
         Self { channel, store, options, enabled, selected: None, counters, wrong: 0, began: Instant::now() }

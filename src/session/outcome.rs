@@ -14,10 +14,12 @@ pub struct Done {
 }
 
 impl Done {
+    /// With nothing to tell but that it was done.
     pub fn plain() -> Self {
         Self { code: None, text: None }
     }
 
+    /// With a response code.
     pub fn with(code: Code) -> Self {
         Self { code: Some(code), text: None }
     }
@@ -38,6 +40,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// NO with a response code.
     pub fn no(code: Code, text: &str) -> Self {
         Refusal::No(Some(code), text.into())
     }

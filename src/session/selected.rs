@@ -53,6 +53,7 @@ impl Selected {
         }
     }
 
+    /// How many messages the client's view has.
     pub fn exists(&self) -> u32 {
         u32::try_from(self.view.len()).unwrap_or(u32::MAX)
     }

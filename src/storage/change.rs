@@ -16,6 +16,7 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// Whether nothing happened.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::io;
 
+/// What a store gives.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
+/// Each with the response code by which the client is told (RFC 9051 section 7.1).
 #[derive(Debug)]
 pub enum StoreError {
     /// `[NONEXISTENT]`, or `[TRYCREATE]` where it is the target of APPEND, COPY or MOVE.

@@ -38,6 +38,7 @@ pub trait MailStore: Send {
     /// The subscribed names, in the order of subscription; they need not exist.
     fn subscriptions(&mut self) -> Result<Vec<MailboxName>>;
 
+    /// Adds a name, which need not exist. Not an error if it was subscribed.
     fn subscribe(&mut self, name: &MailboxName) -> Result<()>;
 
     /// Not an error if it was not subscribed.
@@ -86,6 +87,7 @@ pub struct Copied {
 /// A message that another session expunged stays listed in [`Mailbox::uids`] until sync reports it; asked for its content the store says
 /// [`StoreError::Expunged`].
 pub trait Mailbox: Send {
+    /// Does not change while the mailbox is open.
     fn uid_validity(&self) -> UidValidity;
 
     /// The next UID that will be given, as of the last sync.
@@ -150,6 +152,7 @@ pub trait StoredMessage: Send {
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 }
 
+/// What an open mailbox lets be changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
     ReadOnly,
@@ -174,6 +177,7 @@ pub struct StatusWanted {
     pub counts: bool,
 }
 
+/// What STATUS tells of a mailbox.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MailboxStatus {
     pub messages: u32,

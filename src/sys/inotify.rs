@@ -21,10 +21,12 @@ pub struct Notices {
 }
 
 impl Notices {
+    /// Watches nothing yet.
     pub fn new() -> io::Result<Self> {
         Ok(Self { inotify: Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)? })
     }
 
+    /// Watches a directory from now on.
     pub fn add(&self, directory: &Path, what: Watched) -> io::Result<()> {
         let mask = match what {
             Watched::Entries => {

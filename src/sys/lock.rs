@@ -19,6 +19,7 @@ pub fn host_name() -> &'static str {
     })
 }
 
+/// This process's number.
 pub fn process_id() -> u32 {
     std::process::id()
 }

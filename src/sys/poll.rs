@@ -24,6 +24,7 @@ impl<'a> Watch<'a> {
         Self { fd, flags: PollFlags::POLLOUT, ready: false }
     }
 
+    /// Whether it came, as of the last [`poll`].
     pub fn is_ready(&self) -> bool {
         self.ready
     }

@@ -63,6 +63,7 @@ impl Stream {
         Ok(Self { layer: Layer::Tls(Box::new(tls)), received: self.received, sent: self.sent })
     }
 
+    /// Whether what is sent is encrypted.
     pub fn is_tls(&self) -> bool {
         matches!(self.layer, Layer::Tls(_))
     }

@@ -15,6 +15,7 @@ const PIPE_PIECE: usize = 4096;
 /// connection, and the reset may overtake the last word.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// The descriptors to and from one client.
 pub(super) struct Wire {
     input: File,
     /// `None`: the input is a socket that goes both ways.

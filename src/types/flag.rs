@@ -20,6 +20,7 @@ impl SystemFlag {
     pub const ALL: [SystemFlag; 5] =
         [SystemFlag::Answered, SystemFlag::Flagged, SystemFlag::Deleted, SystemFlag::Seen, SystemFlag::Draft];
 
+    /// With its backslash.
     pub fn name(self) -> &'static str {
         match self {
             SystemFlag::Answered => "\\Answered",
@@ -49,6 +50,7 @@ impl Keyword {
         atom.then(|| Self(name.into()))
     }
 
+    /// As it was first written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -103,32 +105,39 @@ impl Flags {
         self.system == 0 && self.keywords.is_empty()
     }
 
+    /// Whether this system flag is set.
     pub fn has(&self, flag: SystemFlag) -> bool {
         self.system & flag as u8 != 0
     }
 
+    /// Sets a system flag.
     pub fn insert(&mut self, flag: SystemFlag) {
         self.system |= flag as u8;
     }
 
+    /// Takes a system flag away.
     pub fn remove(&mut self, flag: SystemFlag) {
         self.system &= !(flag as u8);
     }
 
+    /// Whether this keyword is set, in any case.
     pub fn has_keyword(&self, keyword: &Keyword) -> bool {
         self.keywords.binary_search(keyword).is_ok()
     }
 
+    /// Sets a keyword. One that is there in other letters stays as it is.
     pub fn insert_keyword(&mut self, keyword: Keyword) {
         if let Err(place) = self.keywords.binary_search(&keyword) {
             self.keywords.insert(place, keyword);
         }
     }
 
+    /// The system flags that are set.
     pub fn system(&self) -> impl Iterator<Item = SystemFlag> + '_ {
         SystemFlag::ALL.into_iter().filter(|&f| self.has(f))
     }
 
+    /// The keywords that are set, sorted without regard to case.
     pub fn keywords(&self) -> &[Keyword] {
         &self.keywords
     }

@@ -26,6 +26,7 @@ macro_rules! number {
                 }
             }
 
+            /// The number, never zero.
             pub const fn get(self) -> u32 {
                 self.0.get()
             }

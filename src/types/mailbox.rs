@@ -18,6 +18,7 @@ pub struct MailboxName(Arc<str>);
 pub struct BadName(pub &'static str);
 
 impl MailboxName {
+    /// The one mailbox that every user has.
     pub fn inbox() -> Self {
         Self("INBOX".into())
     }
@@ -54,14 +55,17 @@ impl MailboxName {
         Ok(Self(parts.join("/").into()))
     }
 
+    /// In NFC, as it is shown to users.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// Whether this is INBOX itself.
     pub fn is_inbox(&self) -> bool {
         &*self.0 == "INBOX"
     }
 
+    /// What stands between the separators, from the top down.
     pub fn parts(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split(SEPARATOR)
     }
@@ -126,6 +130,7 @@ pub enum SpecialUse {
 }
 
 impl SpecialUse {
+    /// All of RFC 6154.
     pub const EVERY: [SpecialUse; 7] = [
         SpecialUse::All,
         SpecialUse::Archive,

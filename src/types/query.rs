@@ -51,6 +51,7 @@ pub enum AddressField {
 }
 
 impl AddressField {
+    /// The header field's name.
     pub fn name(self) -> &'static str {
         match self {
             AddressField::Bcc => "BCC",

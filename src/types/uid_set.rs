@@ -32,14 +32,17 @@ impl UidSet {
         self.ranges.iter().map(|&(a, b)| (b - a) as usize + 1).sum()
     }
 
+    /// The lowest.
     pub fn first(&self) -> Option<Uid> {
         self.ranges.first().and_then(|r| Uid::new(r.0))
     }
 
+    /// The highest.
     pub fn last(&self) -> Option<Uid> {
         self.ranges.last().and_then(|r| Uid::new(r.1))
     }
 
+    /// By binary search.
     pub fn contains(&self, uid: Uid) -> bool {
         let n = uid.get();
         let i = self.ranges.partition_point(|r| r.1 < n);
@@ -96,6 +99,7 @@ impl UidSet {
         self.ranges.iter().flat_map(|&(a, b)| a..=b).filter_map(Uid::new)
     }
 
+    /// What is in both.
     pub fn intersection(&self, other: &UidSet) -> UidSet {
         let mut out = Vec::new();
         let (mut i, mut j) = (0, 0);
@@ -109,6 +113,7 @@ impl UidSet {
         UidSet { ranges: out }
     }
 
+    /// What is in one of them, or both.
     pub fn union(&self, other: &UidSet) -> UidSet {
         let mut all: Vec<(u32, u32)> = self.ranges.iter().chain(&other.ranges).copied().collect();
         all.sort_unstable();

@@ -6,6 +6,7 @@ use crate::protocol::cursor::{Cursor, Parse};
 use crate::protocol::encode::{self, text};
 use crate::types::{MailboxName, SequenceSet};
 
+/// The arguments of COPY and MOVE (RFC 9051 sections 6.4.7 and 6.4.8).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Copy {
     pub numbers: Numbers,

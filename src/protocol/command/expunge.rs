@@ -4,6 +4,7 @@ use super::Numbers;
 use crate::protocol::cursor::{Cursor, Parse};
 use crate::types::SequenceSet;
 
+/// Which messages EXPUNGE removes (RFC 9051 sections 6.4.3 and 6.4.9).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Expunge {
     All,

@@ -8,6 +8,7 @@ use crate::protocol::encode::{self, text};
 use crate::protocol::response::fetch::write_path;
 use crate::types::SequenceSet;
 
+/// The arguments of FETCH.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fetch {
     pub numbers: Numbers,
@@ -16,6 +17,7 @@ pub struct Fetch {
     pub items: Vec<FetchItem>,
 }
 
+/// What FETCH can ask for of a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FetchItem {
     Flags,

@@ -5,6 +5,7 @@ use crate::protocol::Dialect;
 use crate::protocol::cursor::{Cursor, Parse};
 use crate::protocol::encode;
 
+/// The arguments of LIST.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct List {
     pub select: SelectOptions,
@@ -23,6 +24,7 @@ pub struct Pattern {
     pub pattern: String,
 }
 
+/// Which names a LIST is about (RFC 9051 section 6.3.9.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SelectOptions {
     pub subscribed: bool,
@@ -32,6 +34,7 @@ pub struct SelectOptions {
     pub special_use: bool,
 }
 
+/// What a LIST tells of each name (RFC 9051 section 6.3.9.2).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ReturnOptions {
     pub subscribed: bool,

@@ -17,6 +17,7 @@ pub struct Create {
     pub special_use: Vec<Result<SpecialUse, String>>,
 }
 
+/// RFC 9051 section 6.3.6.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rename {
     pub from: Written,

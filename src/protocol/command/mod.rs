@@ -34,6 +34,7 @@ impl Tag {
         cursor.is_at_end().then(|| Self(tag.into()))
     }
 
+    /// As the client wrote it.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -9,6 +9,7 @@ use crate::protocol::encode::{self, text};
 use crate::types::query::{AddressField, Query};
 use crate::types::{Date, SystemFlag};
 
+/// The arguments of SEARCH.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Search {
     pub numbers: Numbers,

@@ -5,6 +5,7 @@ use crate::protocol::cursor::{Cursor, Parse};
 use crate::protocol::encode;
 use crate::types::MailboxName;
 
+/// The arguments of SELECT and EXAMINE (RFC 9051 sections 6.3.2 and 6.3.3).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Select {
     pub mailbox: MailboxName,

@@ -5,6 +5,7 @@ use crate::protocol::cursor::{Cursor, Parse};
 use crate::protocol::encode::{self, text};
 use crate::types::MailboxName;
 
+/// The arguments of STATUS.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Status {
     pub mailbox: MailboxName,
@@ -12,6 +13,7 @@ pub struct Status {
     pub items: Vec<StatusItem>,
 }
 
+/// What STATUS can tell of a mailbox.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StatusItem {
     Messages,
@@ -26,6 +28,7 @@ pub enum StatusItem {
 }
 
 impl StatusItem {
+    /// Every item.
     pub const ALL: [StatusItem; 8] = [
         StatusItem::Messages,
         StatusItem::Recent,
@@ -37,6 +40,7 @@ impl StatusItem {
         StatusItem::AppendLimit,
     ];
 
+    /// As on the wire, in capitals.
     pub fn name(self) -> &'static str {
         match self {
             StatusItem::Messages => "MESSAGES",

@@ -6,6 +6,7 @@ use crate::protocol::encode::{self, text};
 use crate::types::flag::FlagChange;
 use crate::types::{Flags, SequenceSet};
 
+/// The arguments of STORE.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Store {
     pub numbers: Numbers,

@@ -3,6 +3,7 @@
 use crate::protocol::encode::{self, text};
 use crate::types::{Flags, Uid, UidSet, UidValidity};
 
+/// What stands in brackets before the text of a status response, with its arguments.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Code {
     AlreadyExists,

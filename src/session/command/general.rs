@@ -6,6 +6,7 @@ use crate::protocol::response::{self, Condition};
 use crate::session::outcome::{Done, Refusal};
 use crate::session::{Context, capabilities};
 
+/// CAPABILITY (RFC 9051 section 6.1.1).
 pub fn capability(context: &mut Context<'_>) -> Result<Done, Refusal> {
     response::capability(&mut context.channel.out, &capabilities::after_login(context.withheld));
     Ok(Done::plain())

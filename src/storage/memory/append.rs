@@ -8,6 +8,7 @@ use crate::sys::clock;
 use crate::types::{DateTime, Flags, MailboxName, UidValidity};
 use std::time::SystemTime;
 
+/// They are in the mailbox only when all of them are committed.
 pub(super) struct MemoryAppend {
     user: Shared,
     uid_validity: UidValidity,

@@ -21,12 +21,14 @@ impl Bell {
         Ok(Self { striker, ear, ringing: AtomicBool::new(false) })
     }
 
+    /// Makes it readable.
     pub fn ring(&self) {
         if !self.ringing.swap(true, Ordering::Relaxed) && !matches!((&self.striker).write(b"!"), Ok(1)) {
             self.ringing.store(false, Ordering::Relaxed);
         }
     }
 
+    /// Makes it unreadable.
     pub fn hush(&self) {
         // Read before the flag falls: should the read fail, the bell goes on ringing and the next sync tries again.
         if self.ringing.load(Ordering::Relaxed) && matches!((&self.ear).read(&mut [0]), Ok(1)) {

@@ -7,6 +7,7 @@ use crate::types::{DateTime, Flags, Keyword, SpecialUse, SystemFlag, Uid, UidSet
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
+/// A message of one mailbox; its octets may be shared with copies.
 #[derive(Clone)]
 pub(super) struct Message {
     /// As stored and on the wire: every LF has its CR.
@@ -24,6 +25,7 @@ impl Message {
     }
 }
 
+/// A mailbox without its name, which belongs to the user.
 pub(super) struct Folder {
     pub uid_validity: UidValidity,
     /// The next that will be given; [`Uid::MAX`] is never given.
@@ -104,6 +106,7 @@ impl Folder {
         self.messages.remove(&uid)
     }
 
+    /// To be rung for as long as someone else holds it.
     pub fn add_bell(&mut self, bell: &Arc<Bell>) {
         self.bells.push(Arc::downgrade(bell));
     }

@@ -21,6 +21,7 @@ pub struct MemoryServer {
 }
 
 impl MemoryServer {
+    /// Nobody has mail yet.
     pub fn new() -> Self {
         Self::default()
     }

@@ -19,6 +19,7 @@ impl Shared {
     }
 }
 
+/// One user's mail.
 pub(super) struct User {
     names: BTreeMap<MailboxName, UidValidity>,
     /// No two mailboxes that a user ever had share a UIDVALIDITY, so it says which is which, whatever their names are.
@@ -48,11 +49,13 @@ impl Default for User {
 }
 
 impl User {
+    /// By its name now.
     pub fn folder_named(&mut self, name: &MailboxName) -> Result<&mut Folder> {
         let uid_validity = *self.names.get(name).ok_or(StoreError::NoSuchMailbox)?;
         self.folder(uid_validity)
     }
 
+    /// By its UIDVALIDITY, which it keeps when it is renamed.
     pub fn folder(&mut self, uid_validity: UidValidity) -> Result<&mut Folder> {
         self.folders.get_mut(&uid_validity).ok_or(StoreError::NoSuchMailbox)
     }
