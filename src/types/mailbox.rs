@@ -30,6 +30,10 @@ impl MailboxName {
             return Err(BadName("mailbox name too long"));
         }
         let name = normalized(text);
+        // Some characters grow when they are normalised; what was a name must be one again when it is read back.
+        if name.len() > limits::MAILBOX_NAME {
+            return Err(BadName("mailbox name too long"));
+        }
         if name.is_empty() {
             return Err(BadName("empty mailbox name"));
         }
@@ -175,6 +179,16 @@ mod tests {
     fn names_that_could_lead_elsewhere_are_refused() {
         for bad in ["", "/", "a//b", "/etc", "a/", "..", "../x", "a/../b", "~root", ".", "a\0", "a\r\n", "a\u{202E}b"] {
             assert!(MailboxName::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_a_name_is_one_again_when_it_is_read_back() {
+        // U+0344 becomes U+0308 U+0301, twice as long.
+        for letters in [limits::MAILBOX_NAME / 4, limits::MAILBOX_NAME / 4 + 1, limits::MAILBOX_NAME / 2] {
+            let name = MailboxName::parse(&"\u{344}".repeat(letters));
+            assert_eq!(name.is_ok(), letters <= limits::MAILBOX_NAME / 4, "{letters}");
+            assert!(name.is_err() || MailboxName::parse(name.clone().unwrap().as_str()) == name);
         }
     }
 

@@ -97,6 +97,9 @@ pub fn rename(root: &Arc<Root>, from: &MailboxName, to: &MailboxName) -> Result<
     let own = entries.get(from);
     for (name, entry) in &entries {
         let Some(moved) = name.moved(from, to) else { continue };
+        if MailboxName::parse(moved.as_str()).is_err() {
+            return Err(StoreError::Limit("the name of a mailbox below would become too long"));
+        }
         if entries.contains_key(&moved) && moved.moved(from, to).is_none() {
             return Err(StoreError::AlreadyExists);
         }
