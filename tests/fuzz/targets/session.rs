@@ -58,7 +58,13 @@ fuzz_target!(|octets: &[u8]| {
 fn serve(before_login: bool, socket: UnixStream) {
     let server = MemoryServer::new();
     let channel = Channel::new(Stream::socket(OwnedFd::from(socket)).expect("a socket"), Stop(None));
-    let options = |greeting| SessionOptions { user: "test".into(), peer: Peer::default(), service: "imap", withheld: Withheld::default(), greeting };
+    let options = |greeting| SessionOptions {
+        user: "test".into(),
+        peer: Peer::default(),
+        service: "imap",
+        withheld: Withheld::default(),
+        greeting,
+    };
     if !before_login {
         return Session::new(channel, server.store("test"), options(Greeting::PreAuth)).run();
     }
