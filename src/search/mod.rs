@@ -2,6 +2,7 @@
 
 pub mod collate;
 pub mod matcher;
+mod reading;
 pub mod result;
 pub mod text;
 
