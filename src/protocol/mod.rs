@@ -9,6 +9,7 @@ pub mod mailbox_name;
 pub mod response;
 #[cfg(test)]
 mod round_trip;
+mod search_key;
 pub mod sequence_set;
 
 /// How mailbox names and other texts stand on the wire.
