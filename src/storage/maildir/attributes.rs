@@ -5,8 +5,6 @@
 //! ```
 
 use super::root::Root;
-use super::state_file::replace;
-use crate::limits;
 use crate::storage::Result;
 use crate::types::{MailboxName, SpecialUse};
 use std::collections::BTreeMap;
@@ -22,12 +20,11 @@ pub fn read(root: &Root) -> Result<SpecialUses> {
 
 /// Changes the file if `change` changes what it says.
 pub fn update(root: &Root, change: impl FnOnce(&mut SpecialUses)) -> Result<()> {
-    let mode = root.dir.stat_self()?.mode & 0o666 | 0o600;
-    replace(&root.dir, FILE, mode, limits::TIME_LOCK, || {
-        let mut uses = read(root)?;
-        let before = uses.clone();
+    root.replace_state(FILE, |text| {
+        let before = parse(text);
+        let mut uses = before.clone();
         change(&mut uses);
-        Ok(((uses != before).then(|| write(&uses)), ()))
+        Ok((uses != before).then(|| write(&uses)))
     })
 }
 
@@ -46,6 +43,20 @@ fn write(uses: &SpecialUses) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
+    use crate::storage::StoreError;
+
+    #[test]
+    fn a_file_that_is_longer_than_what_is_read_is_not_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        let text = format!("\\Sent one\n{}\n\\Junk last\n", "x".repeat(limits::STATE_FILE as usize));
+        std::fs::write(directory.path().join("imapd-special-use"), &text).unwrap();
+        assert_eq!(read(&root).unwrap().len(), 1);
+        assert!(matches!(update(&root, |uses| uses.clear()), Err(StoreError::Limit(_))));
+        update(&root, |_| {}).unwrap();
+        assert!(std::fs::read_to_string(directory.path().join("imapd-special-use")).unwrap() == text);
+    }
 
     #[test]
     fn what_is_written_is_read() {

@@ -3,6 +3,8 @@
 use super::deliver::prepare_list;
 use super::folder::{Folder, is_absent, is_dir};
 use super::folder_name::{Spelling, from_entry, spelling_of, to_entry};
+use super::state_file::replace;
+use crate::limits;
 use crate::log::{Level, Quoted, log};
 use crate::storage::{Result, StoreError};
 use crate::sys::file::{Dir, Kind};
@@ -130,16 +132,32 @@ impl Root {
         spelling
     }
 
-    /// Reads a small state file; empty if there is none or it is no regular file.
+    /// Reads a small state file, as far as [`limits::STATE_FILE`]; empty if there is none or it is no regular file.
     pub fn read_state(&self, name: &[u8]) -> Result<Vec<u8>> {
         use std::io::Read;
         let mut text = Vec::new();
         match self.dir.open_file(name) {
-            Ok(file) => drop(file.take(crate::limits::STATE_FILE).read_to_end(&mut text)?),
+            Ok(file) => drop(file.take(limits::STATE_FILE).read_to_end(&mut text)?),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {}
             Err(error) => return Err(error.into()),
         }
         Ok(text)
+    }
+
+    /// Replaces a small state file by what `change` makes of its content; `None` leaves it as it is. [`StoreError::Limit`] if the file may be longer
+    /// than what was read of it, or would become so.
+    pub fn replace_state(&self, name: &[u8], change: impl FnOnce(&[u8]) -> Result<Option<Vec<u8>>>) -> Result<()> {
+        let mode = self.dir.stat_self()?.mode & 0o666 | 0o600;
+        replace(&self.dir, name, mode, limits::TIME_LOCK, || {
+            let text = self.read_state(name)?;
+            let content = change(&text)?;
+            match &content {
+                Some(content) if text.len().max(content.len()) as u64 >= limits::STATE_FILE => {
+                    Err(StoreError::Limit("a file of this mail store is too long to be changed"))
+                }
+                _ => Ok((content, ())),
+            }
+        })
     }
 }
 

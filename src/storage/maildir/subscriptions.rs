@@ -2,15 +2,13 @@
 
 use super::interop::dovecot_subscriptions::Subscriptions;
 use super::root::Root;
-use super::state_file::replace;
-use crate::limits;
 use crate::storage::Result;
 use crate::types::MailboxName;
 
 const FILE: &[u8] = b"subscriptions";
 
 pub fn read(root: &Root) -> Result<Vec<MailboxName>> {
-    Ok(load(root)?.names())
+    Ok(Subscriptions::parse(&root.read_state(FILE)?).names())
 }
 
 pub fn subscribe(root: &Root, name: &MailboxName) -> Result<()> {
@@ -22,16 +20,40 @@ pub fn unsubscribe(root: &Root, name: &MailboxName) -> Result<()> {
     update(root, |subscriptions| Ok(subscriptions.remove(name)))
 }
 
-fn load(root: &Root) -> Result<Subscriptions> {
-    Ok(Subscriptions::parse(&root.read_state(FILE)?))
-}
-
 /// `change` says whether it changed anything.
 fn update(root: &Root, change: impl FnOnce(&mut Subscriptions) -> Result<bool>) -> Result<()> {
-    let mode = root.dir.stat_self()?.mode & 0o666 | 0o600;
-    replace(&root.dir, FILE, mode, limits::TIME_LOCK, || {
-        let mut subscriptions = load(root)?;
-        let changed = change(&mut subscriptions)?;
-        Ok((changed.then(|| subscriptions.write()), ()))
+    root.replace_state(FILE, |text| {
+        let mut subscriptions = Subscriptions::parse(text);
+        Ok(change(&mut subscriptions)?.then(|| subscriptions.write()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits;
+    use crate::storage::StoreError;
+
+    #[test]
+    fn a_file_that_is_longer_than_what_is_read_is_not_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        let (one, two) = (MailboxName::parse("one").unwrap(), MailboxName::parse("two").unwrap());
+        let filler = format!("{}\n", "x".repeat((1 << 20) - 1)).repeat((limits::STATE_FILE >> 20) as usize);
+        // The line that would be lost is the last; and the line that is added would be lost with the next reading.
+        for text in [format!("one\n{filler}last\n"), format!("one\n{}", &filler[5..])] {
+            std::fs::write(directory.path().join("subscriptions"), &text).unwrap();
+            assert!(matches!(subscribe(&root, &two), Err(StoreError::Limit(_))));
+            assert!(read(&root).unwrap().contains(&one));
+            subscribe(&root, &one).unwrap();
+            if text.len() as u64 > limits::STATE_FILE {
+                assert!(matches!(unsubscribe(&root, &one), Err(StoreError::Limit(_))));
+            }
+            assert!(std::fs::read_to_string(directory.path().join("subscriptions")).unwrap() == text);
+            assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+        }
+        unsubscribe(&root, &one).unwrap();
+        subscribe(&root, &two).unwrap();
+        assert!(read(&root).unwrap().contains(&two));
+    }
 }
