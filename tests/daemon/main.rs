@@ -4,7 +4,9 @@
 mod support;
 
 mod errors;
+mod exhausted;
 mod faults;
+mod homes;
 mod hostile;
 mod load;
 mod log;
