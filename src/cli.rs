@@ -113,6 +113,7 @@ const OPTIONS: &[Opt] = &[
     value("", "max-before-login", "NUMBER", "connections from one address that have not logged in (20)"),
     value("", "max-per-user", "NUMBER", "sessions of one user from one address (50)"),
     value("", "pidfile", "FILE", "write the process number to this file"),
+    value("", "run-dir", "DIR", "with --inetd: connections before login are counted here (/run/imapd)"),
     value(
         "",
         "log",

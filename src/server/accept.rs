@@ -143,15 +143,15 @@ impl Acceptor {
                     Err(Refused::Limit(why)) => {
                         let host = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
                         self.faults.log(Fault::Limit, &format_args!("{why}: host=[{host}]"));
-                        if listener.protocol == Protocol::Imap {
-                            say_goodbye(goodbye, &format!("* BYE [LIMIT] {}\r\n", sentence(why)));
+                        if let Some(socket) = goodbye {
+                            refuse(socket, listener.protocol, why);
                         }
                     }
                     Err(Refused::Exhausted(error)) => {
                         self.faults.log(Fault::Launch, &error);
                         self.not_before = Some(Instant::now() + BACK_OFF);
-                        if listener.protocol == Protocol::Imap {
-                            say_goodbye(goodbye, "* BYE [UNAVAILABLE] Try again later\r\n");
+                        if let Some(socket) = goodbye {
+                            say_goodbye(socket, listener.protocol, "* BYE [UNAVAILABLE] Try again later\r\n");
                         }
                     }
                 }
@@ -169,10 +169,15 @@ impl Acceptor {
     }
 }
 
+/// Tells a client which limit keeps it out, where it understands us before a handshake.
+pub fn refuse(socket: impl AsFd, protocol: Protocol, why: &str) {
+    say_goodbye(socket, protocol, &format!("* BYE [LIMIT] {}\r\n", sentence(why)));
+}
+
 /// As much as the socket takes at once: nobody is waited for here.
-fn say_goodbye(socket: Option<std::net::TcpStream>, text: &str) {
-    if let Some(socket) = socket {
-        let _ = socket::send_now(&socket, text.as_bytes());
+fn say_goodbye(socket: impl AsFd, protocol: Protocol, text: &str) {
+    if protocol == Protocol::Imap {
+        let _ = socket::send_now(socket, text.as_bytes());
     }
 }
 

@@ -166,6 +166,8 @@ pub struct Config {
     pub allow_cleartext: bool,
     pub withheld: Withheld,
     pub pidfile: Option<PathBuf>,
+    /// Where processes that each serve one connection count how many they are.
+    pub run_dir: PathBuf,
     /// `None`: what fits the mode.
     pub log: Option<Sink>,
     pub most: Most,
@@ -225,6 +227,7 @@ impl Config {
             allow_cleartext: settings.has("allow-cleartext"),
             withheld: Withheld::new(&settings.all("withhold")).map_err(|error| format!("--withhold: {error}"))?,
             pidfile: settings.path("pidfile"),
+            run_dir: settings.path("run-dir").unwrap_or_else(|| "/run/imapd".into()),
             log: match settings.one("log") {
                 None => None,
                 Some("stderr") => Some(Sink::Stderr),

@@ -3,7 +3,7 @@
 use super::config::Most;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Where connections come from as far as limits go: an IPv4 address, or the network of an IPv6 one, since whoever has
 /// one address of a /64 has them all.
@@ -11,14 +11,19 @@ use std::net::{IpAddr, Ipv6Addr};
 pub struct Source(IpAddr);
 
 impl Source {
-    /// Where a connection from this address counts.
-    pub fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-            v4 => v4,
+    /// Where a connection from this address counts. One without an address comes from this machine.
+    pub fn of(address: Option<IpAddr>) -> Self {
+        Self(match address.map(|address| address.to_canonical()) {
+            Some(IpAddr::V6(v6)) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+            Some(v4) => v4,
+            None => IpAddr::V4(Ipv4Addr::LOCALHOST),
         })
     }
 }
+
+/// Said to who is one too many, in all or from one source before login.
+pub const TOO_MANY: &str = "too many connections";
+pub const TOO_MANY_BEFORE_LOGIN: &str = "too many connections without login from this address";
 
 /// The running connections.
 pub struct Counts {
@@ -51,13 +56,13 @@ impl Counts {
     /// Counts a connection, or says why there may be none.
     pub fn add(&mut self, source: Source) -> Result<Slot, &'static str> {
         if self.all >= self.most.connections {
-            return Err("too many connections");
+            return Err(TOO_MANY);
         }
         if self.by_source.get(&source).is_some_and(|&count| count >= self.most.per_address) {
             return Err("too many connections from this address");
         }
         if self.before_login.get(&source).is_some_and(|&count| count >= self.most.per_address_before_login) {
-            return Err("too many connections without login from this address");
+            return Err(TOO_MANY_BEFORE_LOGIN);
         }
         self.all += 1;
         *self.by_source.entry(source).or_default() += 1;
@@ -104,7 +109,7 @@ mod tests {
     use super::*;
 
     fn source(text: &str) -> Source {
-        Source::of(text.parse().unwrap())
+        Source::of(Some(text.parse().unwrap()))
     }
 
     fn counts() -> Counts {

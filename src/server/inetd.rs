@@ -1,11 +1,14 @@
 //! `--inetd`: one connection, accepted by inetd, xinetd or systemd.
 
+use super::accept;
 use super::certificates::Certificates;
 use super::child;
 use super::config::Config;
 use super::connection::{Connection, Service, serve};
+use super::counts::Source;
 use super::listener::{self, Protocol};
-use crate::log::{self, Sink};
+use super::slots;
+use crate::log::{self, Level, Sink, log};
 use crate::sys::{process, socket};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -39,7 +42,27 @@ pub fn run(socket: OwnedFd, config: &Config, service: &Service, certificates: &C
     process::set_private_umask();
     std::env::set_current_dir("/").map_err(|error| format!("--inetd: {error}"))?;
     let protocol = if config.implicit_tls { Protocol::Imaps } else { Protocol::Imap };
+    let connection = Connection::new(socket, protocol);
+    let address = connection.peer.address;
+    let mut slot = match slots::take(&config.run_dir, &config.most, Source::of(address)) {
+        Ok(Ok(slot)) => Some(slot),
+        Ok(Err(why)) => {
+            let host = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+            log!(Level::Warning, "connection refused: {why}: host=[{host}]");
+            accept::refuse(&connection.socket, protocol, why);
+            return Ok(());
+        }
+        Err(error) => {
+            // Who started us may have limits too, and people want their mail.
+            log!(Level::Notice, "connections are not counted in {}: {error}", config.run_dir.display());
+            None
+        }
+    };
     let tls = certificates.loaded();
-    serve(Connection::new(socket, protocol), service, tls.as_ref(), child::stop(), &mut |_| true);
+    let mut admit = |_: &_| {
+        slot = None;
+        true
+    };
+    serve(connection, service, tls.as_ref(), child::stop(), &mut admit);
     Ok(())
 }

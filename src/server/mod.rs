@@ -4,7 +4,7 @@
 //! --fork     listener  root          accepts, counts, forks, reaps; reads no octet from a client    accept, processes
 //!             └ child  root → user   TLS, login, then the user's session                            child
 //!                └ pam root          one password check                                             auth::pam
-//! --inetd    the child alone                                                                        inetd
+//! --inetd    the child alone, which counts itself                                                   inetd, slots
 //! --preauth  the session alone, as the user who started it                                          preauth
 //! otherwise  one process, a thread for each connection                                              accept, threads
 //! ```
@@ -23,6 +23,7 @@ mod notify;
 mod preauth;
 mod privilege;
 mod processes;
+mod slots;
 mod threads;
 
 use crate::log::{self, Level, Sink, log};

@@ -14,7 +14,6 @@ use crate::sys::socket;
 use crate::transport::tls::TlsConfig;
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
@@ -72,7 +71,7 @@ impl Launcher for Processes {
     }
 
     fn launch(&mut self, connection: Connection, tls: Option<TlsConfig>) -> Result<(), Refused> {
-        let source = Source::of(connection.peer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        let source = Source::of(connection.peer.address);
         let slot = self.counts.add(source).map_err(Refused::Limit)?;
         match self.fork(connection, tls) {
             Ok((pid, question)) => {

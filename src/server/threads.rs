@@ -13,7 +13,6 @@ use crate::sys::signal::{Signal, Signals};
 use crate::transport::tls::TlsConfig;
 use crate::transport::wait::Stop;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -89,7 +88,7 @@ impl Launcher for Threads {
     }
 
     fn launch(&mut self, connection: Connection, tls: Option<TlsConfig>) -> Result<(), Refused> {
-        let source = Source::of(connection.peer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        let source = Source::of(connection.peer.address);
         let end = self.end.try_clone().map_err(Refused::Exhausted)?;
         let slot = with_counts(&self.counts, |counts| counts.add(source)).map_err(Refused::Limit)?;
         let mut place = Place { counts: self.counts.clone(), slot: Some(slot), end };

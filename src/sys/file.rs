@@ -44,6 +44,8 @@ pub struct Stat {
     pub inode: u64,
     pub links: u64,
     pub kind: Kind,
+    /// The uid.
+    pub owner: u32,
     /// Permission bits with setgid and the like.
     pub mode: u32,
     pub size: u64,
@@ -67,6 +69,7 @@ impl From<FileStat> for Stat {
             inode: s.st_ino as u64,
             links: s.st_nlink as u64,
             kind,
+            owner: s.st_uid,
             mode: u32::from(s.st_mode) & 0o7777,
             size: u64::try_from(s.st_size).unwrap_or(0),
             accessed: Time { seconds: s.st_atime as i64, nanoseconds: s.st_atime_nsec as i64 },
@@ -83,6 +86,12 @@ impl Dir {
     /// Opens a directory by path, following symbolic links.
     pub fn open(path: &Path) -> io::Result<Dir> {
         Self::open_from(nix::fcntl::AT_FDCWD, path)
+    }
+
+    /// Opens a directory by path, unless the last part of it is a symbolic link.
+    pub fn open_itself(path: &Path) -> io::Result<Dir> {
+        let how = BASE | OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+        Ok(Dir { fd: openat(nix::fcntl::AT_FDCWD, path, how, Mode::empty())? })
     }
 
     /// Opens a directory in this one, following a symbolic link.

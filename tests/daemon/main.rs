@@ -8,6 +8,7 @@ mod exhausted;
 mod faults;
 mod homes;
 mod hostile;
+mod inetd;
 mod load;
 mod log;
 mod memory;
