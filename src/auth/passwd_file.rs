@@ -252,6 +252,17 @@ plain:{PLAIN}password
     }
 
     #[test]
+    fn line_ends_of_windows_are_line_ends_and_its_mark_at_the_start_is_refused() {
+        let text = file("al:{PLAIN}x\r\n\r\n# y\r\nbo:{PLAIN}z:5000:5001::/srv/bo\r\n");
+        let read = PasswdFile::load(text.path(), Accounts::Unix { min_uid: 1000 }).unwrap();
+        assert_eq!(check(&read, "bo", "z").unwrap().unix.unwrap().home, Path::new("/srv/bo"));
+        let read = PasswdFile::load(text.path(), Accounts::Any).unwrap();
+        assert!(check(&read, "al", "x").is_ok());
+        let error = PasswdFile::load(file("\u{feff}al:{PLAIN}x\n").path(), Accounts::Any).err().unwrap();
+        assert!(error.ends_with("line 1: this is not the name of a user"), "{error}");
+    }
+
+    #[test]
     fn a_line_that_makes_no_sense_is_named_without_its_secret() {
         for line in
             ["al", "al:hunter2", "al:{MD5}hunter2", "../al:{PLAIN}hunter2", "al:{PLAIN}hunter2:x", "al:{PLAIN}:1:1"]
