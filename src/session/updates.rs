@@ -9,7 +9,7 @@ use crate::log::{Level, log};
 use crate::protocol::response::code::Code;
 use crate::protocol::response::{self, Condition, fetch, mailbox};
 use crate::storage::{Mailbox, StoreError};
-use crate::types::{Flags, Keyword, SeqNum, SystemFlag, Uid, UidSet};
+use crate::types::{Flags, Keyword, SeqNum, SystemFlag, Uid};
 
 /// Keywords that mean the same to every client (RFC 9051 section 2.3.2), listed also where no message has them yet.
 const WELL_KNOWN: [&str; 5] = ["$MDNSent", "$Forwarded", "$Junk", "$NotJunk", "$Phishing"];
@@ -37,7 +37,7 @@ pub fn tell(channel: &mut Channel, selected: &mut Selected, enabled: Enabled, ne
     if news == News::All && !selected.gone.is_empty() {
         expunges(channel, selected)?;
     }
-    arrivals(channel, selected, &changes.arrived, enabled);
+    arrivals(channel, selected, enabled);
     if changes.new_keywords {
         keywords(&mut channel.out, selected);
     }
@@ -67,11 +67,13 @@ fn expunges(channel: &mut Channel, selected: &mut Selected) -> Result<(), Refusa
     Ok(())
 }
 
-fn arrivals(channel: &mut Channel, selected: &mut Selected, arrived: &UidSet, enabled: Enabled) {
-    let last = selected.view.last().copied();
-    let before = selected.view.len();
-    selected.view.extend(arrived.iter().filter(|&uid| last.is_none_or(|last| uid > last)));
-    if selected.view.len() > before {
+/// All that the mailbox has beyond the view: also what came while a renamed mailbox was opened anew, which is in no change.
+fn arrivals(channel: &mut Channel, selected: &mut Selected, enabled: Enabled) {
+    let Selected { view, mailbox, .. } = selected;
+    let (before, last) = (view.len(), view.last().copied());
+    view.extend(mailbox.uids().iter().rev().take_while(|&uid| last.is_none_or(|last| uid > last)));
+    view[before..].reverse();
+    if view.len() > before {
         mailbox::exists(&mut channel.out, selected.exists());
     }
     let recent = selected.mailbox.recent().len();
@@ -167,6 +169,7 @@ mod tests {
     use crate::storage::Changes;
     use crate::transport::Stream;
     use crate::transport::wait::Stop;
+    use crate::types::UidSet;
     use std::collections::VecDeque;
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;

@@ -146,6 +146,26 @@ fn the_selected_mailbox_stays_selected_under_its_new_name() {
 }
 
 #[test]
+fn what_came_before_the_selected_mailbox_is_renamed_is_told() {
+    each_store(|world| {
+        let (mut client, mut other) = (world.client(), world.client());
+        client.ok("CREATE a");
+        client.append("a", "()", &message("one"));
+        client.append("a", "()", &message("two"));
+        client.ok("SELECT a");
+        other.ok("SELECT a");
+        other.ok("STORE 1 +FLAGS (\\Deleted)");
+        other.ok("EXPUNGE");
+        other.ok("STORE 1 +FLAGS (\\Flagged)");
+        other.append("a", "()", &message("three"));
+        let told = [client.ok("RENAME a b"), client.ok("NOOP")].concat();
+        assert!(has(&told, "* 1 EXPUNGE") && has(&told, "* 2 EXISTS"), "{told:?}");
+        assert!(told.iter().any(|line| line.contains(" FETCH (FLAGS (") && line.contains("\\Flagged")), "{told:?}");
+        assert_eq!(client.ok("FETCH 2 UID"), ["* 2 FETCH (UID 3)"]);
+    });
+}
+
+#[test]
 fn subscriptions_outlive_their_mailboxes() {
     each_store(|world| {
         let mut client = world.client();

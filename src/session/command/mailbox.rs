@@ -4,9 +4,10 @@ use super::list;
 use crate::protocol::command::mailbox::{Create, Rename};
 use crate::protocol::mailbox_name::Written;
 use crate::protocol::response::code::Code;
-use crate::session::Context;
+use crate::session::command::News;
 use crate::session::outcome::{Done, Refusal};
 use crate::session::selected::Selected;
+use crate::session::{Context, updates};
 use crate::storage::{Access, MailStore, StoreError};
 use crate::types::MailboxName;
 
@@ -58,12 +59,17 @@ pub fn rename(context: &mut Context<'_>, selected: &mut Option<Selected>, rename
     if to.is_below(from) && !from.is_inbox() {
         return Err(StoreError::Cannot("a mailbox cannot be moved into itself").into());
     }
+    let mut moved = selected.as_mut().filter(|_| !from.is_inbox()).and_then(|selected| {
+        let name = selected.name.moved(from, to)?;
+        Some((selected, name))
+    });
+    if let Some((selected, _)) = &mut moved {
+        // Opened anew, the mailbox cannot say whose flags others have changed before.
+        updates::tell(context.channel, selected, *context.enabled, News::All)?;
+    }
     context.store.rename(from, to)?;
     make_parents(context.store, to);
-    if let Some(selected) = selected
-        && !from.is_inbox()
-        && let Some(name) = selected.name.moved(from, to)
-    {
+    if let Some((selected, name)) = moved {
         let access = if selected.read_only { Access::ReadOnly } else { Access::ReadWrite };
         let mailbox = context.store.open(&name, access).map_err(|_| Refusal::MailboxGone)?;
         selected.reopened(name, mailbox);
