@@ -160,3 +160,21 @@ fn many_sessions_agree_about_numbers() {
         }
     });
 }
+
+/// RFC 9051 section 6.4.6: whether or not `.SILENT` was said, so that nobody has wrong flags for good.
+#[test]
+fn silence_does_not_hide_what_others_changed() {
+    each_store(|world| {
+        let (mut client, mut other) = (world.client(), world.client());
+        for _ in 0..2 {
+            client.append("INBOX", "()", &message("one"));
+        }
+        client.ok("SELECT INBOX");
+        other.ok("SELECT INBOX");
+        other.ok("STORE 1 +FLAGS (\\Flagged)");
+        let told = [client.ok("STORE 1:2 +FLAGS.SILENT (\\Seen)"), client.ok("NOOP")].concat();
+        let of = |number: u32| told.iter().filter(|line| line.starts_with(&format!("* {number} FETCH"))).count();
+        assert_eq!((of(1), of(2)), (1, 0), "{told:?}");
+        assert!(told.iter().any(|line| line.contains("\\Flagged") && line.contains("\\Seen")), "{told:?}");
+    });
+}
