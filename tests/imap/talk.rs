@@ -1,6 +1,7 @@
 //! A session in a thread, spoken to in lines as they stand on the wire. What the grammar allows is the business of `support::client`;
 //! here it is the very words that count, and what a client sends that is no IMAP.
 
+use crate::support::credulous::Credulous;
 use imapd::testing::auth::{Account, Authenticator, Credentials, Peer, Refusal};
 use imapd::testing::session::capabilities::Withheld;
 use imapd::testing::session::channel::{Channel, Patience};
@@ -12,9 +13,7 @@ use imapd::testing::storage::memory::MemoryServer;
 use imapd::testing::transport::Stream;
 use imapd::testing::transport::tls::TlsConfig;
 use imapd::testing::transport::wait::Stop;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::cell::Cell;
 use std::fs::Permissions;
 use std::io::{ErrorKind, Read, Write};
@@ -210,45 +209,6 @@ fn certificate() -> TlsConfig {
     std::fs::write(&key, include_bytes!("../fixtures/tls/key.pem")).unwrap();
     std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
     TlsConfig::load(&certificate, &key).unwrap()
-}
-
-/// Believes every certificate.
-#[derive(Debug)]
-struct Credulous;
-
-impl ServerCertVerifier for Credulous {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
-    }
 }
 
 enum Wire {

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports)] // Each suite uses a part.
 
 pub mod client;
+pub mod credulous;
 mod grammar;
 mod lexer;
 mod mirror;
