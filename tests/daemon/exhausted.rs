@@ -99,13 +99,13 @@ impl Failing {
         Duration::from_millis(ticks * 10)
     }
 
-    /// Lets the fault last, and looks whether the daemon sleeps meanwhile.
+    /// The daemon sleeps nearly all the time that this takes, some seconds.
     #[track_caller]
-    fn assert_rests(&self) {
+    fn assert_rests(&self, during: impl FnOnce()) {
         let before = self.processor();
-        std::thread::sleep(Duration::from_secs(3));
+        during();
         let taken = self.processor() - before;
-        assert!(taken < Duration::from_millis(300), "{taken:?} of the processor in 3 seconds");
+        assert!(taken < Duration::from_millis(100), "{taken:?} of the processor");
     }
 
     #[track_caller]
@@ -133,7 +133,7 @@ fn while_nothing_can_be_accepted_the_daemon_rests_and_says_so_once() {
                 let mut waiting = site.daemon.connect();
                 let line = site.daemon.wait_for_log("cannot accept a connection");
                 assert!(line.contains(&format!("os error {}", error as i32)), "{line}");
-                site.assert_rests();
+                site.assert_rests(|| std::thread::sleep(Duration::from_secs(3)));
                 site.recover("accept4");
                 // The client that had to wait is not forgotten.
                 assert!(waiting.line().unwrap().starts_with("* OK "));
@@ -152,7 +152,7 @@ fn connections_aborted_before_they_are_accepted_are_nobodys_fault() {
     for _ in 0..100 {
         assert_eq!(site.daemon.connect().rest(), [""; 0]);
     }
-    site.assert_rests();
+    site.assert_rests(|| std::thread::sleep(Duration::from_secs(3)));
     site.recover("accept4");
     site.assert_serves();
     assert_eq!(site.logged("cannot"), 0, "{:#?}", site.daemon.log);
@@ -163,14 +163,15 @@ fn connections_aborted_before_they_are_accepted_are_nobodys_fault() {
 fn assert_turns_away(site: &mut Failing, call: &str) {
     site.assert_serves();
     site.fail(call, Errno::EAGAIN);
-    let began = Instant::now();
     let mut clients: Vec<_> = (0..4).map(|_| site.daemon.connect()).collect();
-    site.daemon.wait_for_log("cannot serve a connection");
-    site.assert_rests();
-    for client in &mut clients {
-        assert_eq!(client.rest(), ["* BYE [UNAVAILABLE] Try again later"]);
-    }
-    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
+    let began = Instant::now();
+    site.assert_rests(|| {
+        for client in &mut clients {
+            assert_eq!(client.rest(), ["* BYE [UNAVAILABLE] Try again later"]);
+        }
+    });
+    // The first may have been told before all were there.
+    assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
     site.recover(call);
     site.assert_serves();
     assert_eq!(site.logged("cannot serve"), 1, "{:#?}", site.daemon.log);
