@@ -308,16 +308,17 @@ impl User {
         this
     }
 
-    /// Makes a Maildir of this user.
+    /// Makes a Maildir of this user where there is none, and delivers a message to it.
     pub fn make_maildir(&self, root: &Path) {
         for directory in ["", "cur", "new", "tmp"] {
             let path = root.join(directory);
             std::fs::create_dir_all(&path).unwrap();
             std::os::unix::fs::chown(&path, Some(self.uid), Some(self.gid)).unwrap();
         }
-        let message = root.join("new/1700000000.M1P1.test");
+        let message = root.join("tmp/1700000000.M1P1.test");
         std::fs::write(&message, format!("Subject: mail of {}\n\nText\n", self.name)).unwrap();
         std::os::unix::fs::chown(&message, Some(self.uid), Some(self.gid)).unwrap();
+        std::fs::rename(&message, root.join("new/1700000000.M1P1.test")).unwrap();
     }
 
     pub fn login(&self) -> String {
