@@ -1,5 +1,7 @@
 //! Where one command ends: lines, literals, LITERAL+, limits.
 
+use crate::limits;
+
 /// What bounds one command.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameLimits {
@@ -98,6 +100,9 @@ impl Framer {
 
     /// Takes octets of the input, and says how many and what it found.
     pub fn push(&mut self, input: &[u8]) -> (usize, Progress) {
+        // A LOGIN with its password fits into this: growing would leave pieces of it behind in freed memory.
+        const ROOM: usize = limits::LINE_BEFORE_LOGIN + limits::LITERAL_BEFORE_LOGIN as usize;
+        self.octets.reserve(ROOM.saturating_sub(self.octets.len()));
         let mut taken = 0;
         loop {
             let rest = input.get(taken..).unwrap_or_default();

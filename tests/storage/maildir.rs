@@ -601,10 +601,13 @@ fn the_lock_of_another_program_is_waited_for_but_the_old_view_is_shown() {
     let mut mailbox = open(&mut *place.store(), &inbox());
     place.deliver("2.b.h");
     place.write("dovecot-uidlist.lock", "1:elsewhere.example");
+    assert!(mailbox.watch().is_some());
     assert!(mailbox.sync().unwrap().arrived.is_empty());
     assert_eq!(content(&mut *mailbox, uid(1)).unwrap(), b"Subject: 1.a.h\r\n\r\nbody\r\n");
+    assert!(mailbox.watch().is_none(), "nothing will say when the lock is free: the mailbox has to be looked at");
     fs::remove_file(place.path("dovecot-uidlist.lock")).unwrap();
     assert_eq!(numbers(&mailbox.sync().unwrap().arrived), [2]);
+    assert!(mailbox.watch().is_some());
 }
 
 #[test]

@@ -91,6 +91,8 @@ pub(super) struct MaildirMailbox {
     pub wrong_sizes: BTreeMap<Uid, (u64, u64)>,
     /// Records of the list whose files were not found in a look without the lock.
     pub waiting: Unmatched,
+    /// Files were found that could not be given UIDs. No notice comes when they can.
+    pub without_uid: bool,
     pub said: Said,
 }
 
@@ -118,6 +120,7 @@ impl MaildirMailbox {
             unrecorded_sizes: 0,
             wrong_sizes: BTreeMap::new(),
             waiting: Unmatched::new(),
+            without_uid: false,
             said: Said::default(),
         };
         if access == Access::ReadWrite
@@ -264,7 +267,7 @@ impl Mailbox for MaildirMailbox {
         if self.watch.is_none() {
             self.watch = Watch::new(&self.folder.path);
         }
-        self.watch.as_ref().map(Watch::fd)
+        self.watch.as_ref().filter(|_| !self.without_uid).map(Watch::fd)
     }
 
     fn flags(&self, uid: Uid) -> Option<Flags> {

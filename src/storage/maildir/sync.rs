@@ -81,6 +81,7 @@ impl MaildirMailbox {
 
     fn look_closely(&mut self, look_in_cur: bool, changes: &mut Changes) -> Result<()> {
         let mut lock = self.lock_for_news()?;
+        self.without_uid = false;
         let vanished: HashSet<Box<[u8]>> = if self.keywords.any_has_more() {
             self.messages.iter().filter(|m| m.gone).map(|m| m.base().into()).collect()
         } else {
@@ -566,6 +567,7 @@ impl MaildirMailbox {
 
     /// Files were found that could not be given UIDs: they are looked for next time, wherever they lie.
     fn look_again(&mut self) {
+        self.without_uid = true;
         self.new_stamp.distrust();
         self.cur_stamp.distrust();
     }
