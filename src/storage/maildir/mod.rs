@@ -16,7 +16,7 @@ mod keywords;
 mod lock;
 mod mailbox;
 mod message;
-mod more_keywords;
+pub mod more_keywords;
 mod recent;
 mod root;
 mod scan;
