@@ -221,7 +221,6 @@ pub(super) fn announced(line: &[u8]) -> Option<Option<LiteralHeader>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits;
 
     const LIMITS: FrameLimits = FrameLimits { line: 100, literal: 50, literals: 80, count: 4 };
 

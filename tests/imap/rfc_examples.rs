@@ -450,11 +450,7 @@ fn pairs(wanted: &Token, got: &Token) -> bool {
             got.chunks(2).any(|other| {
                 let flags = matches!(&pair[0], Token::Word(w) if w == "FLAGS");
                 same(&pair[..1], &other[..1])
-                    && if flags {
-                        set_of(std::slice::from_ref(&pair[1])).len() == 1 && same_set(&pair[1], &other[1])
-                    } else {
-                        same(&pair[1..], &other[1..])
-                    }
+                    && if flags { same_set(&pair[1], &other[1]) } else { same(&pair[1..], &other[1..]) }
             })
         })
 }
