@@ -89,10 +89,12 @@ pub fn search(
 mod tests {
     use super::*;
     use crate::limits;
-    use crate::storage::{Changes, Copied, Result, StoredMessage};
+    use crate::storage::{Changes, Copied, Result, Stored, StoredMessage};
     use crate::types::flag::FlagChange;
     use crate::types::sequence_set::SetNumber;
-    use crate::types::{Date, DateTime, Flags, Keyword, MailboxName, SequenceSet, SystemFlag, UidValidity};
+    use crate::types::{
+        Date, DateTime, Flags, Keyword, MailboxName, ModSeq, ObjectId, SequenceSet, SystemFlag, UidValidity,
+    };
     use std::io;
     use std::os::fd::BorrowedFd;
     use std::sync::Arc;
@@ -153,6 +155,24 @@ mod tests {
             }
             Some(flags)
         }
+        fn id(&self) -> ObjectId {
+            ObjectId::new('M', 1)
+        }
+        fn highest_modseq(&self) -> ModSeq {
+            ModSeq::MIN
+        }
+        fn modseq(&self, uid: Uid) -> Option<ModSeq> {
+            self.uids.contains(uid).then_some(ModSeq::MIN)
+        }
+        fn vanished_since(&mut self, _: ModSeq) -> Result<UidSet> {
+            Ok(UidSet::new())
+        }
+        fn save_date(&mut self, _: Uid) -> Result<Option<DateTime>> {
+            Ok(None)
+        }
+        fn email_id(&mut self, uid: Uid) -> Result<ObjectId> {
+            Ok(ObjectId::new('E', uid.get().into()))
+        }
         fn keywords(&self) -> Vec<Keyword> {
             unreachable!()
         }
@@ -172,7 +192,7 @@ mod tests {
             }
             Ok(Box::new(Content(self.messages[uid.get() as usize - 1].clone(), self.octets_read.clone())))
         }
-        fn store(&mut self, _: &UidSet, _: FlagChange, _: &Flags) -> Result<Vec<(Uid, Flags)>> {
+        fn store(&mut self, _: &UidSet, _: FlagChange, _: &Flags, _: Option<u64>) -> Result<Stored> {
             unreachable!()
         }
         fn expunge(&mut self, _: &UidSet) -> Result<UidSet> {

@@ -115,10 +115,10 @@ impl Selected {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::storage::{Changes, Copied, Result, StoreError, StoredMessage};
+    use crate::storage::{Changes, Copied, Result, StoreError, Stored, StoredMessage};
     use crate::types::flag::FlagChange;
     use crate::types::sequence_set::SetNumber::{Last, Number};
-    use crate::types::{DateTime, Flags, Keyword, UidValidity};
+    use crate::types::{DateTime, Flags, Keyword, ModSeq, ObjectId, UidValidity};
     use std::os::fd::{AsFd, BorrowedFd};
     use std::os::unix::net::UnixStream;
 
@@ -170,6 +170,24 @@ pub(super) mod tests {
         fn flags(&self, uid: Uid) -> Option<Flags> {
             self.uids.contains(uid).then(Flags::new)
         }
+        fn id(&self) -> ObjectId {
+            ObjectId::new('M', 1)
+        }
+        fn highest_modseq(&self) -> ModSeq {
+            ModSeq::MIN
+        }
+        fn modseq(&self, uid: Uid) -> Option<ModSeq> {
+            self.uids.contains(uid).then_some(ModSeq::MIN)
+        }
+        fn vanished_since(&mut self, _: ModSeq) -> Result<UidSet> {
+            Ok(UidSet::new())
+        }
+        fn save_date(&mut self, _: Uid) -> Result<Option<DateTime>> {
+            Ok(None)
+        }
+        fn email_id(&mut self, uid: Uid) -> Result<ObjectId> {
+            Ok(ObjectId::new('E', uid.get().into()))
+        }
         fn keywords(&self) -> Vec<Keyword> {
             Vec::new()
         }
@@ -185,8 +203,8 @@ pub(super) mod tests {
         fn read(&mut self, _: Uid) -> Result<Box<dyn StoredMessage>> {
             Err(StoreError::Expunged)
         }
-        fn store(&mut self, _: &UidSet, _: FlagChange, _: &Flags) -> Result<Vec<(Uid, Flags)>> {
-            Ok(Vec::new())
+        fn store(&mut self, _: &UidSet, _: FlagChange, _: &Flags, _: Option<u64>) -> Result<Stored> {
+            Ok(Stored::default())
         }
         fn expunge(&mut self, _: &UidSet) -> Result<UidSet> {
             Ok(UidSet::new())

@@ -14,7 +14,9 @@ pub use change::Changes;
 pub use error::{Result, StoreError};
 
 use crate::types::flag::FlagChange;
-use crate::types::{DateTime, Flags, Keyword, MailboxName, SpecialUse, Uid, UidSet, UidValidity};
+use crate::types::{
+    DateTime, Flags, Keyword, MailboxName, ModSeq, ObjectId, SpecialUse, SystemFlag, Uid, UidSet, UidValidity,
+};
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -24,8 +26,8 @@ pub trait MailStore: Send {
     /// is left out: the session derives it.
     fn list(&mut self) -> Result<Vec<Listed>>;
 
-    /// Makes a mailbox; missing parents need not be made. With a UIDVALIDITY that no mailbox of this name had before.
-    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<()>;
+    /// Makes a mailbox and says its MAILBOXID; missing parents need not be made. With a UIDVALIDITY that no mailbox of this name had before.
+    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<ObjectId>;
 
     /// Removes a mailbox and its messages, not those below it. INBOX cannot be deleted.
     fn delete(&mut self, name: &MailboxName) -> Result<()>;
@@ -82,6 +84,26 @@ pub struct Copied {
     pub pairs: Vec<(Uid, Uid)>,
 }
 
+/// What STORE did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Stored {
+    /// The messages with their flags, changed or as they were; ascending. [`Mailbox::modseq`] knows their new times.
+    pub flags: Vec<(Uid, Flags)>,
+    /// Those that `unchanged_since` kept from being changed.
+    pub modified: UidSet,
+}
+
+/// What a store keeps of a message once it was made, as octets that mean nothing to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kept {
+    /// ENVELOPE as it goes on the wire.
+    Envelope,
+    /// BODYSTRUCTURE as it goes on the wire.
+    Structure,
+    /// The header fields that clients, searches, sorts and threads ask for.
+    Header,
+}
+
 /// An open mailbox. It shows the state of the last [`Mailbox::sync`] (opening is one), with the changes made through it since.
 ///
 /// A message that another session expunged stays listed in [`Mailbox::uids`] until sync reports it; asked for its content the store says
@@ -89,6 +111,9 @@ pub struct Copied {
 pub trait Mailbox: Send {
     /// Does not change while the mailbox is open.
     fn uid_validity(&self) -> UidValidity;
+
+    /// MAILBOXID (RFC 8474 section 4): survives RENAME. Does not change while the mailbox is open.
+    fn id(&self) -> ObjectId;
 
     /// The next UID that will be given, as of the last sync.
     fn uid_next(&self) -> Uid;
@@ -112,6 +137,22 @@ pub trait Mailbox: Send {
     /// The message's flags, or `None` if there is no such message. No disk is touched.
     fn flags(&self, uid: Uid) -> Option<Flags>;
 
+    /// Those of [`Mailbox::uids`] that have this flag, at a cost of nanoseconds a message.
+    fn with_flag(&self, flag: SystemFlag) -> UidSet {
+        self.uids().iter().filter(|&uid| self.flags(uid).is_some_and(|flags| flags.has(flag))).collect()
+    }
+
+    /// HIGHESTMODSEQ (RFC 7162 section 3.1.2.1): not below that of any message, flag change or expunge that this mailbox shows; what happens
+    /// later, here or elsewhere, has a greater one.
+    fn highest_modseq(&self) -> ModSeq;
+
+    /// When the message came or its flags last changed, as far as this mailbox shows it; `None` if there is no such message.
+    fn modseq(&self, uid: Uid) -> Option<ModSeq>;
+
+    /// The UIDs that were expunged after this moment, among those that this mailbox no longer shows. Where the history does not reach back so far,
+    /// every UID below the next that has no message.
+    fn vanished_since(&mut self, since: ModSeq) -> Result<UidSet>;
+
     /// Keywords that the mailbox has in use or had: what FLAGS lists.
     fn keywords(&self) -> Vec<Keyword>;
 
@@ -121,6 +162,24 @@ pub trait Mailbox: Send {
     /// INTERNALDATE.
     fn internal_date(&mut self, uid: Uid) -> Result<DateTime>;
 
+    /// SAVEDATE (RFC 8514): when the message came into this mailbox; `None` if nobody knows.
+    fn save_date(&mut self, uid: Uid) -> Result<Option<DateTime>>;
+
+    /// EMAILID (RFC 8474 section 5.1): copied and moved messages keep it.
+    fn email_id(&mut self, uid: Uid) -> Result<ObjectId>;
+
+    /// Gives what was kept of the message to `take`, if anything was; says whether it did. For a message that is gone, nothing.
+    fn kept(&mut self, uid: Uid, kind: Kept, take: &mut dyn FnMut(&[u8])) -> bool {
+        let _ = (uid, kind, take);
+        false
+    }
+
+    /// Keeps what was made of a message's content, which never changes, for this session and later ones; may be forgotten at any time. Failing
+    /// to is no error.
+    fn keep(&mut self, uid: Uid, kind: Kept, octets: &[u8]) {
+        let _ = (uid, kind, octets);
+    }
+
     /// RFC822.SIZE: the wire octets of the message, exactly as many as it has when read.
     fn size(&mut self, uid: Uid) -> Result<u64>;
 
@@ -128,8 +187,15 @@ pub trait Mailbox: Send {
     fn read(&mut self, uid: Uid) -> Result<Box<dyn StoredMessage>>;
 
     /// Changes flags and says for each message of `uids` that still exists what its flags are now. Messages that are gone are left out.
-    /// All or nothing as far as errors other than of single vanished messages go.
-    fn store(&mut self, uids: &UidSet, change: FlagChange, flags: &Flags) -> Result<Vec<(Uid, Flags)>>;
+    /// All or nothing as far as errors other than of single vanished messages go. With `unchanged_since`, messages that changed after it are left as
+    /// they are and named (RFC 7162 section 3.1.3); nobody can change a message between the look and the change.
+    fn store(
+        &mut self,
+        uids: &UidSet,
+        change: FlagChange,
+        flags: &Flags,
+        unchanged_since: Option<u64>,
+    ) -> Result<Stored>;
 
     /// Removes these messages for good, whether or not marked deleted, and says which it removed. The next sync reports them. One that this
     /// mailbox shows as deleted and another session has since taken that mark from is left: somebody wants it kept.
@@ -184,6 +250,8 @@ pub struct MailboxStatus {
     pub recent: u32,
     pub uid_next: Uid,
     pub uid_validity: UidValidity,
+    pub highest_modseq: ModSeq,
+    pub id: ObjectId,
     /// Zero unless wanted.
     pub unseen: u32,
     /// Zero unless wanted.

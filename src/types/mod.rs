@@ -12,7 +12,7 @@ pub mod unicode;
 
 pub use date::{Date, DateTime};
 pub use flag::{Flags, Keyword, SystemFlag};
-pub use ids::{SeqNum, Uid, UidValidity};
+pub use ids::{ModSeq, ObjectId, SeqNum, Uid, UidValidity};
 pub use mailbox::{MailboxName, SpecialUse};
 pub use secret::Secret;
 pub use sequence_set::SequenceSet;

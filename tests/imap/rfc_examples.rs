@@ -97,7 +97,7 @@ impl Fixture {
         let (verb, rest) = action.split_once(' ').unwrap_or((action, ""));
         match verb {
             "anonymous" => self.anonymous = true,
-            "create" => words(rest).iter().for_each(|n| self.other.create(&name(n), None).unwrap()),
+            "create" => words(rest).iter().for_each(|n| drop(self.other.create(&name(n), None).unwrap())),
             "subscribe" => words(rest).iter().for_each(|n| self.other.subscribe(&name(n)).unwrap()),
             "unsubscribe" => self.other.unsubscribe(&name(rest)).unwrap(),
             "fill" => {
@@ -119,7 +119,7 @@ impl Fixture {
                 let [mailbox, set, flags] = rest.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{action}") };
                 let mut opened = self.other.open(&name(mailbox), Access::ReadWrite).unwrap();
                 let uids = pick(opened.uids(), set);
-                opened.store(&uids, FlagChange::Replace, &parse_flags(flags)).unwrap();
+                opened.store(&uids, FlagChange::Replace, &parse_flags(flags), None).unwrap();
             }
             "expunge" => {
                 let (mailbox, set) = rest.split_once(' ').unwrap();

@@ -81,7 +81,7 @@ fn session(mut store: Box<dyn MailStore>, number: u32) -> (usize, usize) {
             (3 | 4, Some(uid)) => {
                 let change = if dice.roll(2) == 0 { FlagChange::Add } else { FlagChange::Remove };
                 let which = ["\\Seen", "\\Flagged", "$a", "$b"][dice.roll(4) as usize];
-                for (uid, after) in mailbox.store(&set(&[uid]), change, &flags(which)).unwrap() {
+                for (uid, after) in mailbox.store(&set(&[uid]), change, &flags(which), None).unwrap().flags {
                     mirror.messages.insert(uid, after);
                 }
             }
@@ -152,7 +152,7 @@ pub fn mover(mut store: Box<dyn MailStore>, number: u32, homes: &[MailboxName; 2
             2 => {
                 let change = if dice.roll(2) == 0 { FlagChange::Add } else { FlagChange::Remove };
                 let given = ["\\Seen", "$early", "late", "later"][dice.roll(4) as usize];
-                for (uid, after) in mailbox.store(&set(&[uid]), change, &flags(given)).unwrap() {
+                for (uid, after) in mailbox.store(&set(&[uid]), change, &flags(given), None).unwrap().flags {
                     mirror.messages.insert(uid, after);
                 }
             }

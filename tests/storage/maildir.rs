@@ -96,7 +96,7 @@ fn a_read_only_mailbox_leaves_new_mail_where_it_is() {
     assert_eq!(numbers(mailbox.uids()), [1]);
     assert_eq!(place.files("new"), ["1.a.h"]);
     let one: UidSet = mailbox.uids().clone();
-    assert!(matches!(mailbox.store(&one, FlagChange::Add, &flags("\\Seen")), Err(StoreError::NoPermission)));
+    assert!(matches!(mailbox.store(&one, FlagChange::Add, &flags("\\Seen"), None), Err(StoreError::NoPermission)));
     assert!(matches!(mailbox.expunge(&one), Err(StoreError::NoPermission)));
 }
 
@@ -114,7 +114,7 @@ fn what_a_mail_reader_renames_keeps_its_uid() {
     assert_eq!(mailbox.flags(uid(1)), Some(flags("\\Seen \\Flagged")));
     // Changed again since, unknown to us: our change joins it, and what nobody understands stays.
     fs::rename(place.path("cur/1.a.h:2,FSZ,x=y"), place.path("cur/1.a.h:2,RSZ,x=y")).unwrap();
-    let stored = mailbox.store(&set(&[uid(1)]), FlagChange::Add, &flags("\\Deleted $Junk")).unwrap();
+    let stored = mailbox.store(&set(&[uid(1)]), FlagChange::Add, &flags("\\Deleted $Junk"), None).unwrap().flags;
     assert_eq!(stored, [(uid(1), flags("\\Seen \\Answered \\Deleted $Junk"))]);
     assert_eq!(place.files("cur"), ["1.a.h:2,RSTZa,x=y"]);
     assert_eq!(place.text("dovecot-keywords"), "0 $Junk\n");
@@ -170,11 +170,14 @@ fn strange_names_are_kept_as_they_are() {
         assert_eq!((mailbox.size(uid).unwrap(), content(&mut *mailbox, uid).unwrap()), (7, b"a\r\nb\r\nc".to_vec()));
     }
     let small: UidSet = mailbox.uids().iter().take(4).collect();
-    let stored = mailbox.store(&small, FlagChange::Add, &flags("\\Flagged")).unwrap();
+    let stored = mailbox.store(&small, FlagChange::Add, &flags("\\Flagged"), None).unwrap().flags;
     assert_eq!(stored.len(), 4);
     assert!(place.files("cur").contains(&"3.opaque:1,xyz:2,F".to_owned()), "{:?}", place.files("cur"));
     let last = mailbox.uids().difference(&small);
-    assert!(matches!(mailbox.store(&last, FlagChange::Add, &flags("\\Flagged \\Seen")), Err(StoreError::Limit(_))));
+    assert!(matches!(
+        mailbox.store(&last, FlagChange::Add, &flags("\\Flagged \\Seen"), None),
+        Err(StoreError::Limit(_))
+    ));
     assert!(mailbox.sync().unwrap().is_empty());
     drop(mailbox);
     assert_eq!(open(&mut *place.store(), &inbox()).uids().len(), 5);
@@ -233,7 +236,7 @@ fn copies_are_links_and_say_where_they_come_from() {
     store.create(&name("there"), None).unwrap();
     place.deliver("1.a.h");
     let mut mailbox = open(&mut *store, &inbox());
-    mailbox.store(&set(&[uid(1)]), FlagChange::Add, &flags("\\Seen one two")).unwrap();
+    mailbox.store(&set(&[uid(1)]), FlagChange::Add, &flags("\\Seen one two"), None).unwrap();
     // The target has other letters.
     place.write(".there/dovecot-keywords", "0 other\n3 TWO\n");
     mailbox.copy(&set(&[uid(1)]), &name("there")).unwrap();
@@ -255,11 +258,11 @@ fn keyword_letters_are_limited_and_a_letter_in_use_is_not_given_away() {
     let one = set(&[uid(1)]);
     // The letter stands for nothing: it is not shown, and stays.
     assert!(mailbox.flags(uid(1)).unwrap().is_empty());
-    mailbox.store(&one, FlagChange::Add, &flags("x y")).unwrap();
+    mailbox.store(&one, FlagChange::Add, &flags("x y"), None).unwrap();
     assert_eq!(place.text("dovecot-keywords"), "0 x\n2 y\n");
     assert_eq!(place.files("cur"), ["1.a.h:2,abc"]);
     let before = fs::metadata(place.path("dovecot-keywords")).unwrap().mtime();
-    mailbox.store(&one, FlagChange::Add, &flags("z")).unwrap();
+    mailbox.store(&one, FlagChange::Add, &flags("z"), None).unwrap();
     assert!(fs::metadata(place.path("dovecot-keywords")).unwrap().mtime() > before, "Dovecot compares whole seconds");
     // Edited by hand: a letter gets its name, which is news.
     place.write("dovecot-keywords", "0 x\n1 named\n2 y\n3 z\n");
@@ -277,10 +280,10 @@ fn keywords_without_letters_lie_in_a_file_by_base_name() {
     ["1.a.h", "2.b.h", "3.c.h"].iter().for_each(|base| place.deliver(base));
     let mut mailbox = open(&mut *place.store(), &inbox());
     let one = set(&[uid(1)]);
-    mailbox.store(&one, FlagChange::Add, &flags(LETTERED)).unwrap();
+    mailbox.store(&one, FlagChange::Add, &flags(LETTERED), None).unwrap();
     assert!(!place.path("imapd-keywords").exists());
-    mailbox.store(&set(&[uid(1), uid(2)]), FlagChange::Add, &flags("more")).unwrap();
-    mailbox.store(&set(&[uid(2), uid(3)]), FlagChange::Add, &flags("MORE again")).unwrap();
+    mailbox.store(&set(&[uid(1), uid(2)]), FlagChange::Add, &flags("more"), None).unwrap();
+    mailbox.store(&set(&[uid(2), uid(3)]), FlagChange::Add, &flags("MORE again"), None).unwrap();
     assert_eq!(place.text("imapd-keywords"), "0 more\n1 again\n:0 1.a.h\n:0,1 2.b.h\n:0,1 3.c.h\n");
     assert_eq!(place.files("cur")[1], "2.b.h:2,");
     // The UID list is lost, and one file gets other flags by another program: they have them still.
@@ -307,7 +310,7 @@ fn a_name_that_gets_right_sizes_keeps_its_keywords() {
     let mut mailbox = open(&mut *place.store(), &inbox());
     let mut other = open(&mut *place.store(), &inbox());
     let all = flags(&format!("\\Seen {LETTERED} zz"));
-    mailbox.store(&set(&[uid(1)]), FlagChange::Add, &all).unwrap();
+    mailbox.store(&set(&[uid(1)]), FlagChange::Add, &all, None).unwrap();
     other.sync().unwrap();
     mailbox.sync().unwrap();
     content(&mut *mailbox, uid(1)).unwrap();
@@ -336,7 +339,7 @@ fn a_keyword_file_by_hand_is_read_as_far_as_it_can_be() {
     assert_eq!(numbers(&mailbox.sync().unwrap().flags), [1]);
     assert_eq!(mailbox.flags(uid(1)), Some(flags("other $Label")));
     assert_eq!(mailbox.keywords().len(), 2);
-    mailbox.store(&set(&[uid(1)]), FlagChange::Remove, &flags("$LABEL")).unwrap();
+    mailbox.store(&set(&[uid(1)]), FlagChange::Remove, &flags("$LABEL"), None).unwrap();
     assert_eq!(mailbox.flags(uid(1)), Some(flags("other")));
     // A link is not followed, and whatever lies there does not stop the mailbox.
     for plant in [
@@ -377,7 +380,7 @@ fn a_message_marked_by_another_program_is_moved_as_marked() {
     store.create(&name("there"), None).unwrap();
     ["1.a.h", "2.b.h"].iter().for_each(|base| place.deliver(base));
     let mut mailbox = open(&mut *store, &inbox());
-    mailbox.store(&set(&[uid(2)]), FlagChange::Add, &flags("\\Seen $x")).unwrap();
+    mailbox.store(&set(&[uid(2)]), FlagChange::Add, &flags("\\Seen $x"), None).unwrap();
     fs::rename(place.path("cur/1.a.h:2,"), place.path("cur/1.a.h:2,FZ")).unwrap();
     fs::rename(place.path("cur/2.b.h:2,Sa"), place.path("cur/2.b.h:2,Ra")).unwrap();
     let moved = mailbox.move_to(&set(&[uid(1), uid(2)]), &name("there")).unwrap();
@@ -588,7 +591,7 @@ fn of_two_messages_of_one_name_the_one_that_had_the_uid_keeps_it() {
     assert_eq!(shown, ["\\Seen", "\\Flagged", "\\Answered \\Deleted", ""].map(flags));
     // In the way of a flag change.
     place.write("cur/1.same.h:2,FS", "in the way");
-    mailbox.store(&set(&[uid(1)]), FlagChange::Add, &flags("\\Flagged")).unwrap();
+    mailbox.store(&set(&[uid(1)]), FlagChange::Add, &flags("\\Flagged"), None).unwrap();
     assert_eq!(numbers(&mailbox.sync().unwrap().arrived), [5]);
     assert_eq!(content(&mut *mailbox, uid(1)).unwrap(), b"one");
     assert_eq!(content(&mut *mailbox, uid(5)).unwrap(), b"in the way");
@@ -683,7 +686,7 @@ fn nothing_is_lost_or_doubled_while_another_program_renames() {
             let changes = mailbox.sync().unwrap();
             assert!(changes.expunged.is_empty(), "phantom expunge");
             let one: UidSet = mailbox.uids().iter().nth(round * 7).into_iter().collect();
-            mailbox.store(&one, FlagChange::Add, &flags("\\Answered")).unwrap();
+            mailbox.store(&one, FlagChange::Add, &flags("\\Answered"), None).unwrap();
         }
         stop.store(true, Ordering::Relaxed);
         mailbox.sync().unwrap();
@@ -751,12 +754,12 @@ fn a_name_that_has_no_room_for_flags_is_served_where_it_lies() {
     let mut mailbox = open(&mut *store, &inbox());
     let one = set(&[uid(1)]);
     assert_eq!(content(&mut *mailbox, uid(1)).unwrap(), format!("Subject: {longest}\r\n\r\nbody\r\n").as_bytes());
-    assert!(matches!(mailbox.store(&one, FlagChange::Add, &flags("\\Seen")), Err(StoreError::Limit(_))));
+    assert!(matches!(mailbox.store(&one, FlagChange::Add, &flags("\\Seen"), None), Err(StoreError::Limit(_))));
     assert!(mailbox.sync().unwrap().is_empty());
     mailbox.copy(&one, &name("there")).unwrap();
     mailbox.move_to(&one, &name("there")).unwrap();
     let mut there = open(&mut *store, &name("there"));
-    assert_eq!(there.store(&set(&[uid(1), uid(2)]), FlagChange::Add, &flags("\\Seen")).unwrap().len(), 2);
+    assert_eq!(there.store(&set(&[uid(1), uid(2)]), FlagChange::Add, &flags("\\Seen"), None).unwrap().flags.len(), 2);
     place.deliver(&longest);
     assert_eq!(numbers(&mailbox.sync().unwrap().arrived), [2]);
     assert_eq!(mailbox.expunge(&set(&[uid(2)])).unwrap().len(), 1);
@@ -778,7 +781,7 @@ fn uids_end_with_the_last_and_mail_is_left_alone() {
     appending.begin(&flags(""), None).unwrap();
     assert!(matches!(appending.commit(), Err(StoreError::Limit(_))));
     assert!(matches!(mailbox.copy(&set(&[uid(7)]), &inbox()), Err(StoreError::Limit(_))));
-    assert_eq!(mailbox.store(&set(&[uid(7)]), FlagChange::Add, &flags("\\Seen")).unwrap().len(), 1);
+    assert_eq!(mailbox.store(&set(&[uid(7)]), FlagChange::Add, &flags("\\Seen"), None).unwrap().flags.len(), 1);
     assert_eq!((place.files("cur").len() + place.files("new").len(), place.files("tmp").len()), (4, 0));
     assert_eq!(open(&mut *place.store(), &inbox()).uids().len(), 3);
 }
@@ -823,7 +826,7 @@ fn directories_may_be_links() {
     place.deliver("1.a.h");
     let mut store = place.store();
     let mut mailbox = open(&mut *store, &inbox());
-    mailbox.store(&set(&[uid(1)]), FlagChange::Add, &flags("\\Seen")).unwrap();
+    mailbox.store(&set(&[uid(1)]), FlagChange::Add, &flags("\\Seen"), None).unwrap();
     mailbox.move_to(&set(&[uid(1)]), &name("linked")).unwrap();
     place.deliver("2.b.h");
     let changes = mailbox.sync().unwrap();
@@ -893,7 +896,7 @@ fn a_folder_renamed_under_a_session_is_written_to_by_nobody_who_had_it_open() {
     store.rename(&name("a"), &name("b")).unwrap();
     store.create(&name("a"), None).unwrap();
     let one = set(&[uid(1)]);
-    assert!(matches!(mailbox.store(&one, FlagChange::Add, &flags("\\Seen")), Err(StoreError::NoSuchMailbox)));
+    assert!(matches!(mailbox.store(&one, FlagChange::Add, &flags("\\Seen"), None), Err(StoreError::NoSuchMailbox)));
     assert!(matches!(mailbox.expunge(&one), Err(StoreError::NoSuchMailbox)));
     assert!(matches!(mailbox.move_to(&one, &inbox()), Err(StoreError::NoSuchMailbox)));
     assert!(matches!(mailbox.sync(), Err(StoreError::NoSuchMailbox)));

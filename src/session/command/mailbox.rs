@@ -29,7 +29,7 @@ pub fn create(context: &mut Context<'_>, create: &Create) -> Result<Done, Refusa
 fn make_parents(store: &mut dyn MailStore, name: &MailboxName) {
     for parent in name.ancestors() {
         match store.create(&parent, None) {
-            Ok(()) | Err(StoreError::AlreadyExists) => {}
+            Ok(_) | Err(StoreError::AlreadyExists) => {}
             Err(_) => break,
         }
     }

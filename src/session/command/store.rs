@@ -24,7 +24,7 @@ pub fn store(context: &mut Context<'_>, selected: &mut Selected, store: &Store) 
     let after = |uid| Some((uid, store.change.apply(&selected.mailbox.flags(uid)?, &store.flags)));
     // RFC 9051 section 6.4.6: what others did is told whether or not `.SILENT` was said.
     let silenced: HashMap<Uid, Flags> = uids.iter().filter(|_| store.silent).filter_map(after).collect();
-    let changed = selected.mailbox.store(&uids, store.change, &store.flags)?;
+    let changed = selected.mailbox.store(&uids, store.change, &store.flags, None)?.flags;
     updates::keywords(&mut context.channel.out, selected);
     let items = match store.numbers {
         Numbers::Uid => Items::UidAndFlags,

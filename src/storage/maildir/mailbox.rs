@@ -11,11 +11,11 @@ use super::sync::Unmatched;
 use super::uid_list::UidListFile;
 use super::watch::Watch;
 use crate::log::{Level, Quoted, log};
-use crate::storage::{Access, Changes, Copied, Mailbox, Result, StoreError, StoredMessage};
+use crate::storage::{Access, Changes, Copied, Mailbox, Result, StoreError, Stored, StoredMessage};
 use crate::sys::clock;
 use crate::sys::file::{Stat, stat_file};
 use crate::types::flag::FlagChange;
-use crate::types::{DateTime, Flags, Keyword, MailboxName, Uid, UidSet, UidValidity};
+use crate::types::{DateTime, Flags, Keyword, MailboxName, ModSeq, ObjectId, Uid, UidSet, UidValidity};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -276,6 +276,33 @@ impl Mailbox for MaildirMailbox {
         Some(self.shown.get(&uid).cloned().unwrap_or_else(|| self.keywords.flags(&message.name)))
     }
 
+    fn id(&self) -> ObjectId {
+        let guid = self.list.header().and_then(|header| header.guid.as_deref());
+        let bits = guid.and_then(|digits| u128::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        ObjectId::new('M', bits.unwrap_or(0))
+    }
+
+    fn highest_modseq(&self) -> ModSeq {
+        ModSeq::MIN
+    }
+
+    fn modseq(&self, uid: Uid) -> Option<ModSeq> {
+        self.uids.contains(uid).then_some(ModSeq::MIN)
+    }
+
+    fn vanished_since(&mut self, _: ModSeq) -> Result<UidSet> {
+        Ok(UidSet::new())
+    }
+
+    fn save_date(&mut self, uid: Uid) -> Result<Option<DateTime>> {
+        self.index(uid).map(|_| None).ok_or(StoreError::Expunged)
+    }
+
+    fn email_id(&mut self, uid: Uid) -> Result<ObjectId> {
+        let message = self.index(uid).and_then(|at| self.messages.get(at)).ok_or(StoreError::Expunged)?;
+        Ok(ObjectId::of('E', message.fields.get(b'G').unwrap_or_else(|| message.base())))
+    }
+
     fn keywords(&self) -> Vec<Keyword> {
         self.keywords.keywords()
     }
@@ -301,9 +328,9 @@ impl Mailbox for MaildirMailbox {
         Ok(Box::new(FileMessage::new(file, stat.size, uid, wire, self.corrections.clone())))
     }
 
-    fn store(&mut self, uids: &UidSet, change: FlagChange, flags: &Flags) -> Result<Vec<(Uid, Flags)>> {
+    fn store(&mut self, uids: &UidSet, change: FlagChange, flags: &Flags, _: Option<u64>) -> Result<Stored> {
         self.check_writable()?;
-        self.change_flags(uids, change, flags)
+        Ok(Stored { flags: self.change_flags(uids, change, flags)?, modified: UidSet::new() })
     }
 
     fn expunge(&mut self, uids: &UidSet) -> Result<UidSet> {

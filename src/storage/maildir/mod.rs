@@ -35,7 +35,7 @@ use self::root::Root;
 use self::status::Remembered;
 use super::{Access, Append, Listed, MailStore, Mailbox, MailboxStatus, Result, StatusWanted, StoreError, special_use};
 use crate::sys::file::{Dir, Kind};
-use crate::types::{MailboxName, SpecialUse};
+use crate::types::{MailboxName, ObjectId, SpecialUse};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -118,11 +118,12 @@ impl MailStore for MaildirStore {
         Ok(listing)
     }
 
-    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<()> {
+    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<ObjectId> {
         if special_use.is_some_and(|u| !special_use::can_be_given(u)) {
             return Err(StoreError::SpecialUse("no mailbox can have this special use"));
         }
-        folders::create(&self.root, name, special_use)
+        folders::create(&self.root, name, special_use)?;
+        Ok(self.mailbox(name, Access::ReadOnly)?.id())
     }
 
     fn delete(&mut self, name: &MailboxName) -> Result<()> {

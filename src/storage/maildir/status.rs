@@ -74,6 +74,8 @@ impl MaildirMailbox {
             recent: count(self.recent.len()),
             uid_next: self.uid_next(),
             uid_validity: self.uid_validity(),
+            highest_modseq: self.highest_modseq(),
+            id: self.id(),
             unseen: 0,
             deleted: 0,
             size: 0,

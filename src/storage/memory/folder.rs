@@ -3,7 +3,7 @@
 use super::bell::Bell;
 use crate::limits;
 use crate::storage::{MailboxStatus, Result, StatusWanted, StoreError};
-use crate::types::{DateTime, Flags, Keyword, SpecialUse, SystemFlag, Uid, UidSet, UidValidity};
+use crate::types::{DateTime, Flags, Keyword, ModSeq, ObjectId, SpecialUse, SystemFlag, Uid, UidSet, UidValidity};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
@@ -23,6 +23,11 @@ impl Message {
         const EACH: u64 = 256;
         self.octets.len() as u64 + EACH
     }
+}
+
+/// MAILBOXID: no two mailboxes of a user share a UIDVALIDITY.
+pub(super) fn id(uid_validity: UidValidity) -> ObjectId {
+    ObjectId::new('M', uid_validity.get().into())
 }
 
 /// A mailbox without its name, which belongs to the user.
@@ -131,6 +136,8 @@ impl Folder {
             recent: self.untold.len() as u32,
             uid_next: self.uid_next,
             uid_validity: self.uid_validity,
+            highest_modseq: ModSeq::MIN,
+            id: id(self.uid_validity),
             unseen: count(&|flags| !flags.has(SystemFlag::Seen)),
             deleted: count(&|flags| flags.has(SystemFlag::Deleted)),
             size: if wanted.size { self.messages.values().map(|m| m.octets.len() as u64).sum() } else { 0 },

@@ -4,9 +4,9 @@ use super::bell::Bell;
 use super::folder::{Folder, Message};
 use super::user::Shared;
 use crate::limits;
-use crate::storage::{Access, Changes, Copied, Mailbox, Result, StoreError, StoredMessage};
+use crate::storage::{Access, Changes, Copied, Mailbox, Result, StoreError, Stored, StoredMessage};
 use crate::types::flag::FlagChange;
-use crate::types::{DateTime, Flags, Keyword, MailboxName, SystemFlag, Uid, UidSet, UidValidity};
+use crate::types::{DateTime, Flags, Keyword, MailboxName, ModSeq, ObjectId, SystemFlag, Uid, UidSet, UidValidity};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -144,6 +144,31 @@ impl Mailbox for OpenMailbox {
         self.flags.get(&uid).cloned()
     }
 
+    fn id(&self) -> ObjectId {
+        super::folder::id(self.uid_validity)
+    }
+
+    fn highest_modseq(&self) -> ModSeq {
+        ModSeq::MIN
+    }
+
+    fn modseq(&self, uid: Uid) -> Option<ModSeq> {
+        self.uids.contains(uid).then_some(ModSeq::MIN)
+    }
+
+    fn vanished_since(&mut self, _: ModSeq) -> Result<UidSet> {
+        Ok(UidSet::new())
+    }
+
+    fn save_date(&mut self, uid: Uid) -> Result<Option<DateTime>> {
+        self.message(uid).map(|_| None)
+    }
+
+    fn email_id(&mut self, uid: Uid) -> Result<ObjectId> {
+        let octets = self.message(uid)?.octets;
+        Ok(ObjectId::new('E', octets.as_ptr() as usize as u128))
+    }
+
     fn keywords(&self) -> Vec<Keyword> {
         self.keywords.clone()
     }
@@ -164,14 +189,14 @@ impl Mailbox for OpenMailbox {
         Ok(Box::new(Octets(self.message(uid)?.octets)))
     }
 
-    fn store(&mut self, uids: &UidSet, change: FlagChange, flags: &Flags) -> Result<Vec<(Uid, Flags)>> {
+    fn store(&mut self, uids: &UidSet, change: FlagChange, flags: &Flags, _: Option<u64>) -> Result<Stored> {
         self.check_writable()?;
         let known = self.known(uids);
         let mut user = self.user.lock();
         let folder = user.folder(self.uid_validity)?;
         let there: Vec<Uid> = known.iter().filter(|uid| folder.messages.contains_key(uid)).collect();
         if there.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Stored::default());
         }
         let given = if change == FlagChange::Remove {
             flags.clone()
@@ -198,7 +223,7 @@ impl Mailbox for OpenMailbox {
         if up_to_date && self.keywords_told == self.keywords.len() {
             self.changes = folder.changes;
         }
-        Ok(stored)
+        Ok(Stored { flags: stored, modified: UidSet::new() })
     }
 
     fn expunge(&mut self, uids: &UidSet) -> Result<UidSet> {

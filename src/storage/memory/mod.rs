@@ -9,7 +9,7 @@ mod user;
 
 use super::special_use;
 use super::{Access, Append, Listed, MailStore, Mailbox, MailboxStatus, Result, StatusWanted, StoreError};
-use crate::types::{MailboxName, SpecialUse};
+use crate::types::{MailboxName, ObjectId, SpecialUse};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use user::Shared;
@@ -45,8 +45,8 @@ impl MailStore for MemoryStore {
         Ok(listing)
     }
 
-    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<()> {
-        self.user.lock().create(name, special_use).map(drop)
+    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<ObjectId> {
+        self.user.lock().create(name, special_use).map(folder::id)
     }
 
     fn delete(&mut self, name: &MailboxName) -> Result<()> {

@@ -32,7 +32,7 @@ on_both_stores! {
         let uids = three(&mut *store);
         let mut mailbox = open(&mut *store, &inbox());
         mailbox.copy(&set(&uids), &name("there")).unwrap();
-        mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Flagged")).unwrap();
+        mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Flagged"), None).unwrap();
         mailbox.expunge(&set(&uids)).unwrap();
         let mut there = open(&mut *server.store(), &name("there"));
         assert_eq!(contents(&mut *there), [message("one"), message("two"), message("three")]);
@@ -56,7 +56,7 @@ on_both_stores! {
         let uids = three(&mut *store);
         let mut mailbox = open(&mut *store, &inbox());
         let mut there = open(&mut *server.store(), &name("there"));
-        mailbox.store(&set(&uids[..1]), FlagChange::Add, &flags("\\Answered $k")).unwrap();
+        mailbox.store(&set(&uids[..1]), FlagChange::Add, &flags("\\Answered $k"), None).unwrap();
         let moved = mailbox.move_to(&set(&uids[..2]), &name("there")).unwrap();
         assert_eq!(moved.pairs.iter().map(|p| p.0).collect::<Vec<_>>(), uids[..2]);
         assert_eq!(mailbox.sync().unwrap().expunged, set(&uids[..2]));

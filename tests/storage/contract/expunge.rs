@@ -10,7 +10,7 @@ on_both_stores! {
         let mut store = server.store();
         let uids = three(&mut *store);
         let mut mailbox = open(&mut *store, &inbox());
-        mailbox.store(&set(&uids[..1]), FlagChange::Add, &flags("\\Deleted")).unwrap();
+        mailbox.store(&set(&uids[..1]), FlagChange::Add, &flags("\\Deleted"), None).unwrap();
         assert_eq!(mailbox.expunge(&set(&uids[1..])).unwrap(), set(&uids[1..]));
         assert_eq!(mailbox.sync().unwrap().expunged, set(&uids[1..]));
         assert_eq!(*mailbox.uids(), set(&uids[..1]));
@@ -21,9 +21,9 @@ on_both_stores! {
         let mut store = server.store();
         let uids = three(&mut *store);
         let mut mailbox = open(&mut *store, &inbox());
-        mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Deleted")).unwrap();
+        mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Deleted"), None).unwrap();
         let mut other = open(&mut *server.store(), &inbox());
-        other.store(&set(&uids[..1]), FlagChange::Remove, &flags("\\Deleted")).unwrap();
+        other.store(&set(&uids[..1]), FlagChange::Remove, &flags("\\Deleted"), None).unwrap();
         assert_eq!(mailbox.expunge(&set(&uids)).unwrap(), set(&uids[1..]));
         let changes = mailbox.sync().unwrap();
         assert_eq!((changes.expunged, changes.flags), (set(&uids[1..]), set(&uids[..1])));
@@ -71,8 +71,8 @@ on_both_stores! {
         let wanted = StatusWanted { size: true, counts: true };
         let uids = three(&mut *store);
         let mut mailbox = open(&mut *store, &inbox());
-        mailbox.store(&set(&uids[..2]), FlagChange::Add, &flags("\\Seen")).unwrap();
-        mailbox.store(&set(&uids[1..]), FlagChange::Add, &flags("\\Deleted")).unwrap();
+        mailbox.store(&set(&uids[..2]), FlagChange::Add, &flags("\\Seen"), None).unwrap();
+        mailbox.store(&set(&uids[1..]), FlagChange::Add, &flags("\\Deleted"), None).unwrap();
         let sizes: u64 = uids.iter().map(|&uid| mailbox.size(uid).unwrap()).sum();
         let status = server.store().status(&inbox(), wanted).unwrap();
         assert_eq!((status.messages, status.unseen, status.deleted, status.size), (3, 1, 2, sizes));

@@ -19,7 +19,7 @@ on_both_stores! {
             (FlagChange::Replace, "\\Answered \\Deleted \\Draft $c", "\\Answered \\Deleted \\Draft $c"),
             (FlagChange::Replace, "", ""),
         ] {
-            assert_eq!(mailbox.store(&set(&[uid]), change, &flags(given)).unwrap(), [(uid, flags(after))]);
+            assert_eq!(mailbox.store(&set(&[uid]), change, &flags(given), None).unwrap().flags, [(uid, flags(after))]);
             assert_eq!(mailbox.flags(uid), Some(flags(after)));
             assert_eq!(open(&mut *server.store(), &inbox()).flags(uid), Some(flags(after)), "{change:?} {given}");
         }
@@ -30,7 +30,7 @@ on_both_stores! {
         let uids = three(&mut *store);
         let mut mailbox = open(&mut *store, &inbox());
         open(&mut *server.store(), &inbox()).expunge(&set(&uids[1..2])).unwrap();
-        let stored = mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Seen")).unwrap();
+        let stored = mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Seen"), None).unwrap().flags;
         assert_eq!(stored, [(uids[0], flags("\\Seen")), (uids[2], flags("\\Seen"))]);
         assert!(mailbox.uids().contains(uids[1]), "gone before sync");
         let changes = mailbox.sync().unwrap();
@@ -41,8 +41,8 @@ on_both_stores! {
         let mut store = server.store();
         let [uid, ..] = three(&mut *store);
         let mut mailbox = open(&mut *store, &inbox());
-        open(&mut *server.store(), &inbox()).store(&set(&[uid]), FlagChange::Add, &flags("\\Flagged")).unwrap();
-        let stored = mailbox.store(&set(&[uid]), FlagChange::Add, &flags("\\Seen")).unwrap();
+        open(&mut *server.store(), &inbox()).store(&set(&[uid]), FlagChange::Add, &flags("\\Flagged"), None).unwrap();
+        let stored = mailbox.store(&set(&[uid]), FlagChange::Add, &flags("\\Seen"), None).unwrap().flags;
         assert_eq!(stored, [(uid, flags("\\Seen \\Flagged"))]);
     }
 
@@ -57,12 +57,12 @@ on_both_stores! {
         let mut store = server.store();
         let uids = three(&mut *store);
         let mut mailbox = open(&mut *store, &inbox());
-        mailbox.store(&set(&uids[..1]), FlagChange::Add, &flags("$Work")).unwrap();
-        mailbox.store(&set(&uids[1..2]), FlagChange::Add, &flags("$work")).unwrap();
+        mailbox.store(&set(&uids[..1]), FlagChange::Add, &flags("$Work"), None).unwrap();
+        mailbox.store(&set(&uids[1..2]), FlagChange::Add, &flags("$work"), None).unwrap();
         let spelt: Vec<String> = mailbox.keywords().iter().map(Keyword::to_string).collect();
         assert_eq!(spelt, ["$Work"]);
         assert_eq!(mailbox.flags(uids[1]).unwrap().keywords()[0].as_str(), "$Work");
-        mailbox.store(&set(&uids), FlagChange::Remove, &flags("$WORK")).unwrap();
+        mailbox.store(&set(&uids), FlagChange::Remove, &flags("$WORK"), None).unwrap();
         assert!(mailbox.flags(uids[0]).unwrap().is_empty());
     }
 
@@ -70,8 +70,8 @@ on_both_stores! {
         let mut store = server.store();
         let uids = three(&mut *store);
         let mut mailbox = open(&mut *store, &inbox());
-        mailbox.store(&set(&uids), FlagChange::Add, &flags("$a b")).unwrap();
-        mailbox.store(&set(&uids), FlagChange::Remove, &flags("$a b")).unwrap();
+        mailbox.store(&set(&uids), FlagChange::Add, &flags("$a b"), None).unwrap();
+        mailbox.store(&set(&uids), FlagChange::Remove, &flags("$a b"), None).unwrap();
         let mut known = open(&mut *server.store(), &inbox()).keywords();
         known.sort();
         assert_eq!(known, flags("$a b").keywords());
@@ -81,7 +81,7 @@ on_both_stores! {
         let mut store = server.store();
         let [uid, ..] = three(&mut *store);
         let mut mailbox = open(&mut *store, &inbox());
-        open(&mut *server.store(), &inbox()).store(&set(&[uid]), FlagChange::Add, &flags("$x")).unwrap();
+        open(&mut *server.store(), &inbox()).store(&set(&[uid]), FlagChange::Add, &flags("$x"), None).unwrap();
         let changes = mailbox.sync().unwrap();
         assert!(changes.new_keywords);
         assert_eq!(changes.flags, set(&[uid]));
@@ -96,13 +96,13 @@ on_both_stores! {
         for n in 0..=limits::KEYWORDS_OF_MAILBOX {
             let one = flags(&format!("k{n}"));
             if mailbox.can_create_keywords() {
-                let stored = mailbox.store(&set(&uids[..1]), FlagChange::Replace, &one).unwrap();
+                let stored = mailbox.store(&set(&uids[..1]), FlagChange::Replace, &one, None).unwrap().flags;
                 assert_eq!(stored, [(uids[0], one)]);
                 continue;
             }
-            refused!(mailbox.store(&set(&uids), FlagChange::Add, &one), StoreError::Limit(_));
+            refused!(mailbox.store(&set(&uids), FlagChange::Add, &one, None), StoreError::Limit(_));
             assert!(mailbox.flags(uids[1]).unwrap().is_empty());
-            mailbox.store(&set(&uids), FlagChange::Add, &flags("k0")).unwrap();
+            mailbox.store(&set(&uids), FlagChange::Add, &flags("k0"), None).unwrap();
             return;
         }
         panic!("more than {} keywords", limits::KEYWORDS_OF_MAILBOX);
@@ -118,21 +118,21 @@ on_both_stores! {
         let mut mailbox = open(&mut *store, &inbox());
         let mut other = open(&mut *server.store(), &inbox());
         let all = flags(&format!("\\Seen {}", many(0..40)));
-        mailbox.store(&set(&uids[..2]), FlagChange::Add, &all).unwrap();
+        mailbox.store(&set(&uids[..2]), FlagChange::Add, &all, None).unwrap();
         assert_eq!(mailbox.flags(uids[1]), Some(all.clone()));
         // Another session sees it, all keywords are listed, and a change of late ones alone is a change.
         let changes = other.sync().unwrap();
         assert!(changes.new_keywords && changes.flags == set(&uids[..2]));
         assert_eq!((other.flags(uids[0]), other.keywords().len()), (Some(all.clone()), 40));
-        let stored = mailbox.store(&set(&uids), FlagChange::Add, &flags("k35")).unwrap();
+        let stored = mailbox.store(&set(&uids), FlagChange::Add, &flags("k35"), None).unwrap().flags;
         assert_eq!(stored[2], (uids[2], flags("k35")));
         assert_eq!(other.flags(uids[2]), Some(flags("")));
         assert_eq!(other.sync().unwrap().flags, set(&uids[2..]));
         assert_eq!(other.flags(uids[2]), Some(flags("k35")));
-        mailbox.store(&set(&uids[2..]), FlagChange::Remove, &flags("k35")).unwrap();
+        mailbox.store(&set(&uids[2..]), FlagChange::Remove, &flags("k35"), None).unwrap();
         assert_eq!(other.sync().unwrap().flags, set(&uids[2..]));
         assert!(other.sync().unwrap().is_empty() && mailbox.sync().unwrap().flags.is_empty());
-        mailbox.store(&set(&uids[2..]), FlagChange::Replace, &flags("k38 k2")).unwrap();
+        mailbox.store(&set(&uids[2..]), FlagChange::Replace, &flags("k38 k2"), None).unwrap();
         // COPY, MOVE, APPEND.
         let copied = mailbox.copy(&set(&uids), &name("there")).unwrap();
         let moved = mailbox.move_to(&set(&uids[1..]), &name("there")).unwrap();
@@ -158,13 +158,13 @@ on_both_stores! {
         let uids = three(&mut *store);
         let mut mailbox = open(&mut *store, &inbox());
         let most = |of: std::ops::Range<usize>| flags(&of.map(|n| format!("k{n} ")).collect::<String>());
-        mailbox.store(&set(&uids[..1]), FlagChange::Add, &most(0..limits::KEYWORDS_OF_MAILBOX - 1)).unwrap();
+        mailbox.store(&set(&uids[..1]), FlagChange::Add, &most(0..limits::KEYWORDS_OF_MAILBOX - 1), None).unwrap();
         assert!(mailbox.can_create_keywords());
-        refused!(mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Seen k30 x y")), StoreError::Limit(_));
+        refused!(mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Seen k30 x y"), None), StoreError::Limit(_));
         assert_eq!(mailbox.flags(uids[1]), Some(flags("")));
         assert_eq!(mailbox.keywords().len(), limits::KEYWORDS_OF_MAILBOX - 1);
         assert_eq!(open(&mut *server.store(), &inbox()).flags(uids[1]), Some(flags("")));
-        mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Seen k30 x")).unwrap();
+        mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Seen k30 x"), None).unwrap();
         assert!(!mailbox.can_create_keywords());
         assert_eq!(open(&mut *server.store(), &inbox()).flags(uids[1]), Some(flags("\\Seen k30 x")));
         assert_eq!(*open(&mut *server.store(), &inbox()).keywords().last().unwrap(), Keyword::new("x").unwrap());
@@ -178,7 +178,7 @@ on_both_stores! {
         let mut there = open(&mut *store, &full);
         let one = there.uids().clone();
         let most: String = (0..limits::KEYWORDS_OF_MAILBOX).map(|n| format!("k{n} ")).collect();
-        there.store(&one, FlagChange::Add, &flags(&most)).unwrap();
+        there.store(&one, FlagChange::Add, &flags(&most), None).unwrap();
         assert!(!there.can_create_keywords());
         append(&mut *store, &inbox(), "\\Seen more K1", b"y");
         let mut mailbox = open(&mut *store, &inbox());
@@ -195,7 +195,7 @@ on_both_stores! {
         let mut store = server.store();
         let uids = three(&mut *store);
         let mut mailbox = store.open(&inbox(), Access::ReadOnly).unwrap();
-        refused!(mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Seen")), StoreError::NoPermission);
+        refused!(mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Seen"), None), StoreError::NoPermission);
         refused!(mailbox.expunge(&set(&uids)), StoreError::NoPermission);
         refused!(mailbox.move_to(&set(&uids), &inbox()), StoreError::NoPermission);
         assert_eq!(content(&mut *mailbox, uids[0]).unwrap(), message("one"));

@@ -51,7 +51,7 @@ on_both_stores! {
         for text in ODD_NAMES {
             let odd = name(text);
             match store.create(&odd, None) {
-                Ok(()) => {
+                Ok(_) => {
                     append(&mut *store, &odd, "", &message("odd"));
                     made.push(text.to_owned());
                 }
@@ -76,7 +76,7 @@ on_both_stores! {
         for long in ["x".repeat(limits::MAILBOX_NAME), "\u{e4}".repeat(200), vec!["y"; limits::MAILBOX_LEVELS].join("/")] {
             let long = name(&long);
             match store.create(&long, None) {
-                Ok(()) => {
+                Ok(_) => {
                     append(&mut *store, &long, "", b"x");
                     store.delete(&long).unwrap();
                 }
@@ -126,7 +126,7 @@ on_both_stores! {
         append(&mut *store, &name("x"), "", b"y");
         refused!(mailbox.sync(), StoreError::NoSuchMailbox);
         assert!(mailbox.read(uid).is_err());
-        let _ = mailbox.store(&set(&[uid]), FlagChange::Add, &flags("\\Seen"));
+        let _ = mailbox.store(&set(&[uid]), FlagChange::Add, &flags("\\Seen"), None);
         let new = open(&mut *store, &name("x"));
         assert!(new.flags(new.uids().first().unwrap()).unwrap().is_empty());
     }
@@ -176,7 +176,7 @@ on_both_stores! {
         let uids = three(&mut *store);
         store.create(&name("INBOX/child"), None).unwrap();
         let mut mailbox = open(&mut *server.store(), &inbox());
-        mailbox.store(&set(&uids[..1]), FlagChange::Add, &flags("\\Answered $k")).unwrap();
+        mailbox.store(&set(&uids[..1]), FlagChange::Add, &flags("\\Answered $k"), None).unwrap();
         let validity = mailbox.uid_validity();
         store.rename(&inbox(), &name("old")).unwrap();
         assert_eq!(exists(&mut *server.store()), ["INBOX", "INBOX/child", "old"]);

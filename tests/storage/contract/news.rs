@@ -24,7 +24,7 @@ on_both_stores! {
         let mut mailbox = open(&mut *store, &inbox());
         assert!(mailbox.sync().unwrap().is_empty());
         let mut theirs = open(&mut *other, &inbox());
-        theirs.store(&set(&uids[..2]), FlagChange::Add, &flags("\\Seen")).unwrap();
+        theirs.store(&set(&uids[..2]), FlagChange::Add, &flags("\\Seen"), None).unwrap();
         theirs.expunge(&set(&uids[1..2])).unwrap();
         let new = append(&mut *server.store(), &inbox(), "\\Flagged", b"x");
         let changes = mailbox.sync().unwrap();
@@ -45,7 +45,7 @@ on_both_stores! {
         let mailbox = open(&mut *store, &inbox());
         let next = mailbox.uid_next();
         append(&mut *server.store(), &inbox(), "$new", b"x");
-        open(&mut *server.store(), &inbox()).store(&set(&uids), FlagChange::Add, &flags("\\Seen")).unwrap();
+        open(&mut *server.store(), &inbox()).store(&set(&uids), FlagChange::Add, &flags("\\Seen"), None).unwrap();
         assert_eq!((mailbox.uids(), mailbox.uid_next()), (&set(&uids), next));
         assert!(mailbox.flags(uids[0]).unwrap().is_empty());
         assert!(mailbox.keywords().is_empty());
@@ -67,7 +67,7 @@ on_both_stores! {
         let uids = three(&mut *store);
         let mut mailbox = open(&mut *store, &inbox());
         let mut theirs = open(&mut *server.store(), &inbox());
-        mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Seen")).unwrap();
+        mailbox.store(&set(&uids), FlagChange::Add, &flags("\\Seen"), None).unwrap();
         assert!(mailbox.sync().unwrap().flags.is_empty());
         assert_eq!(theirs.sync().unwrap().flags, set(&uids));
     }
@@ -92,7 +92,7 @@ on_both_stores! {
         for action in 0..3 {
             match action {
                 0 => drop(append(&mut *server.store(), &inbox(), "", b"x")),
-                1 => drop(theirs.store(&set(&[uid]), FlagChange::Add, &flags("\\Seen")).unwrap()),
+                1 => drop(theirs.store(&set(&[uid]), FlagChange::Add, &flags("\\Seen"), None).unwrap().flags),
                 _ => drop(theirs.expunge(&set(&[uid])).unwrap()),
             }
             assert!(woken(&mut *mailbox, 10_000), "{action}");

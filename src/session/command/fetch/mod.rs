@@ -83,8 +83,8 @@ fn mark_seen(selected: &mut Selected, uids: &[Uid]) -> Result<UidSet, Refusal> {
     }
     let mut seen = Flags::new();
     seen.insert(SystemFlag::Seen);
-    match mailbox.store(&unseen, FlagChange::Add, &seen) {
-        Ok(changed) => Ok(changed.into_iter().map(|(uid, _)| uid).collect()),
+    match mailbox.store(&unseen, FlagChange::Add, &seen, None) {
+        Ok(stored) => Ok(stored.flags.into_iter().map(|(uid, _)| uid).collect()),
         Err(StoreError::NoSuchMailbox) => Err(Refusal::MailboxGone),
         Err(error) => {
             log!(Level::Warning, "cannot mark messages as seen: {error}");
