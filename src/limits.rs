@@ -132,3 +132,5 @@ pub const TIME_LOCK_FOR_NEWS: Duration = Duration::from_secs(5);
 pub const UID_LIST: u64 = 1 << 30;
 /// Another small state file of a Maildir in octets.
 pub const STATE_FILE: u64 = 16 * 1024 * 1024;
+/// Ranges of UIDs that a mailbox's history of expunges holds (QRESYNC); before them a client is told of every UID that is not there.
+pub const EXPUNGE_HISTORY: u64 = 10_000;

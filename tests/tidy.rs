@@ -62,6 +62,9 @@ const HOMES: &[(&str, &str)] = &[
     ("bcrypt", "auth"),
     ("sha_crypt", "auth"),
     ("encoding_rs", "message"),
+    ("heed", "storage"),
+    // Opening it is the one thing that the compiler cannot check.
+    ("heed", "sys"),
     ("getopts", "cli"),
     ("syslog", "log"),
 ];
@@ -93,7 +96,8 @@ fn outside_crates_stay_at_home() {
     for file in sources() {
         for (number, line) in file.code() {
             for (outside, home) in HOMES {
-                if file.top() != *home && file.top() != "lib" && names_crate(&line, outside) {
+                let at_home = HOMES.iter().any(|(name, home)| name == outside && file.top() == *home);
+                if !at_home && file.top() != "lib" && names_crate(&line, outside) {
                     found.push(format!("{}:{number}: `{outside}` belongs into src/{home}", file.shown()));
                 }
             }

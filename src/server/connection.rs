@@ -94,7 +94,7 @@ impl Service {
             Storage::Memory => return Ok(self.memory.store(&account.name)),
             Storage::Maildir(place) => privilege::maildir(place, account)?,
         };
-        maildir::open(MaildirOptions { root, create: true })
+        maildir::open(MaildirOptions { root, create: true, index: None })
     }
 }
 

@@ -8,6 +8,12 @@ pub fn monotonic_micros() -> u64 {
     })
 }
 
+/// Microseconds since 1970; zero before.
+pub fn microseconds() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// How many minutes east of UTC the machine's zone is at this moment, in seconds since 1970. The C library reads the
 /// zone at the first call and keeps it, so a process that will lose sight of the file system calls once before.
 pub fn zone_at(seconds: i64) -> i16 {

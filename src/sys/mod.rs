@@ -4,6 +4,7 @@ pub mod clock;
 pub mod credentials;
 pub mod file;
 pub mod inotify;
+pub mod lmdb;
 pub mod lock;
 pub mod poll;
 pub mod process;

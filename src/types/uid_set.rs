@@ -82,6 +82,16 @@ impl UidSet {
         }
     }
 
+    /// Adds all UIDs from `first` to `last`. Appending in ascending order takes constant time.
+    pub fn insert_range(&mut self, first: Uid, last: Uid) {
+        match self.ranges.last_mut() {
+            _ if first > last => {}
+            Some(end) if first.get() == end.1.saturating_add(1) => end.1 = last.get(),
+            Some(end) if first.get() <= end.1 => *self = self.union(&UidSet::range(first, last)),
+            _ => self.ranges.push((first.get(), last.get())),
+        }
+    }
+
     /// Removes one UID, if it is there.
     pub fn remove(&mut self, uid: Uid) {
         if self.contains(uid) {
@@ -166,6 +176,12 @@ impl FromIterator<Uid> for UidSet {
             set.insert(uid);
         }
         set
+    }
+}
+
+impl Extend<Uid> for UidSet {
+    fn extend<I: IntoIterator<Item = Uid>>(&mut self, uids: I) {
+        uids.into_iter().for_each(|uid| self.insert(uid));
     }
 }
 

@@ -28,11 +28,17 @@ impl Place {
     }
 
     fn store(&self) -> Box<dyn MailStore> {
-        open_maildir(MaildirOptions { root: self.root.clone(), create: true }).unwrap()
+        open_maildir(MaildirOptions { root: self.root.clone(), create: true, index: None }).unwrap()
     }
 
     fn path(&self, path: &str) -> PathBuf {
         self.root.join(path)
+    }
+
+    fn remove_index(&self) {
+        ["imapd-index", "imapd-index-lock", "imapd-index-state"]
+            .iter()
+            .for_each(|f| fs::remove_file(self.path(f)).unwrap());
     }
 
     fn write(&self, path: &str, content: impl AsRef<[u8]>) {
@@ -204,13 +210,18 @@ fn wrong_sizes_in_a_name_are_put_right() {
 }
 
 #[test]
-fn computed_sizes_are_left_in_the_list_for_the_next_session() {
+fn computed_sizes_are_left_in_the_index_for_the_next_session() {
     let place = Place::new();
     place.write("cur/1.a.h:2,S", "a\nb\n");
     let mut mailbox = open(&mut *place.store(), &inbox());
     assert_eq!(mailbox.size(uid(1)).unwrap(), 6);
     drop(mailbox);
-    assert_eq!(place.uid_list().records[0].fields.wire_size(), Some(6));
+    // Nobody who follows the rules of a Maildir does this: so it shows that the file is not looked at.
+    place.write("cur/1.a.h:2,S", "a\nb\nc\n");
+    assert_eq!(open(&mut *place.store(), &inbox()).size(uid(1)).unwrap(), 6);
+    // Without the index it is computed again.
+    place.remove_index();
+    assert_eq!(open(&mut *place.store(), &inbox()).size(uid(1)).unwrap(), 9);
 }
 
 #[test]
@@ -477,7 +488,7 @@ fn permission_bits_come_from_the_root() {
 #[test]
 fn a_missing_maildir_is_not_made_unless_asked_for_and_never_its_parent() {
     let place = Place::new();
-    let open = |path: &Path, create| open_maildir(MaildirOptions { root: path.to_owned(), create });
+    let open = |path: &Path, create| open_maildir(MaildirOptions { root: path.to_owned(), create, index: None });
     assert!(matches!(open(&place.path("none"), false), Err(StoreError::NoSuchMailbox)));
     assert!(matches!(open(&place.path("none/Maildir"), true), Err(StoreError::NoSuchMailbox)));
     fs::create_dir(place.path("empty")).unwrap();
@@ -528,8 +539,15 @@ fn a_damaged_list_costs_as_little_as_can_be() {
     let list = place.text("dovecot-uidlist");
     strictly_valid(list.as_bytes()).unwrap();
     assert!(list.contains(" Xkeep\n") && list.contains("\n6 Qx :2.b.h\n"), "{list}");
-    // Without a header there is nothing to go by.
+    // Without a header, the index knows what it was.
     place.write("dovecot-uidlist", "\0\0\0\0");
+    let mailbox = open(&mut *place.store(), &inbox());
+    assert_eq!((mailbox.uid_validity().get(), numbers(mailbox.uids())), (77, vec![4, 6, 9]));
+    drop(mailbox);
+    assert!(place.text("dovecot-uidlist").contains(" Xkeep\n"));
+    // Without that too there is nothing to go by.
+    place.write("dovecot-uidlist", "\0\0\0\0");
+    place.remove_index();
     let mailbox = open(&mut *place.store(), &inbox());
     assert_eq!(numbers(mailbox.uids()), [1, 2, 3]);
     assert!(mailbox.uid_validity().get() > 77);

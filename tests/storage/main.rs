@@ -5,5 +5,6 @@ mod support;
 
 mod concurrent;
 mod contract;
+mod index;
 mod mail;
 mod maildir;

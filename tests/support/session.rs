@@ -79,7 +79,7 @@ impl Server {
                 Box::new(move || server.store("test"))
             }
             Mail::Maildir(_) => {
-                let options = MaildirOptions { root: self.root().unwrap(), create: true };
+                let options = MaildirOptions { root: self.root().unwrap(), create: true, index: None };
                 Box::new(move || maildir::open(options).unwrap())
             }
         }

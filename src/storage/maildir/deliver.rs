@@ -1,5 +1,6 @@
 //! Messages on their way in: written to `tmp`, synced, and moved to `new` or `cur` all together under the lock, with their UIDs recorded.
 
+use super::arrivals::{self, Arrival, Before};
 use super::file_name::{self, Letters};
 use super::folder::{Folder, Place};
 use super::interop::dovecot_uidlist::Fields;
@@ -7,7 +8,7 @@ use super::keywords::KeywordTable;
 use super::lock::Lock;
 use super::root::Root;
 use super::scan::{Listing, Said};
-use super::uid_list;
+use super::uid_list::{self, Dealt};
 use crate::limits;
 use crate::log::{Level, log};
 use crate::message::line_ends::{ToStored, ToWire};
@@ -29,6 +30,8 @@ pub struct Staged {
     /// Letters of the source that stand for nothing we know.
     pub kept: Letters,
     pub fields: Fields,
+    /// INTERNALDATE in seconds since 1970, if known.
+    pub date: Option<i64>,
 }
 
 /// Messages staged for one folder. Those that are not published are removed on drop.
@@ -44,12 +47,13 @@ impl Staging {
     }
 
     /// Makes all staged messages appear, in their order, or none.
-    pub fn publish(&mut self, lock: &mut Lock) -> Result<(UidValidity, Vec<Uid>)> {
-        let targets = targets(&self.folder, lock, &self.staged)?;
+    pub fn publish(&mut self, root: &Root, lock: &mut Lock) -> Result<(UidValidity, Vec<Uid>)> {
+        let Targets { seats, keywords } = targets(&self.folder, lock, &self.staged)?;
         let folder = &self.folder;
+        let before = Before::of(folder)?;
         let mut published = Vec::new();
-        let mut publish = || -> Result<(UidValidity, Vec<Uid>)> {
-            for (staged, (place, name)) in self.staged.iter().zip(&targets) {
+        let mut publish = || -> Result<Dealt> {
+            for (staged, (place, name)) in self.staged.iter().zip(&seats) {
                 lock.touch();
                 folder.tmp.rename_new(&staged.unique, folder.place(*place), name)?;
                 published.push((*place, name));
@@ -59,24 +63,32 @@ impl Staging {
                     folder.place(place).sync()?;
                 }
             }
-            let new: Vec<(&[u8], Fields)> = (self.staged.iter().zip(&targets))
+            let new: Vec<(&[u8], Fields)> = (self.staged.iter().zip(&seats))
                 .map(|(staged, (_, name))| (file_name::base(name), staged.fields.clone()))
                 .collect();
             uid_list::append_to(&folder.dir, lock, &new)
         };
-        let done = publish();
-        match done {
-            Ok(done) => {
-                self.staged.clear();
-                Ok(done)
-            }
+        let dealt = match publish() {
+            Ok(dealt) => dealt,
             Err(error) => {
                 for (place, name) in published {
                     let _ = folder.place(place).unlink(name);
                 }
-                Err(error)
+                return Err(error);
             }
-        }
+        };
+        let staged = std::mem::take(&mut self.staged).into_iter();
+        let arrivals = staged.zip(seats).zip(&dealt.uids).map(|((staged, (place, name)), &uid)| Arrival {
+            uid,
+            place,
+            more: keywords.has_more(file_name::base(&name)),
+            name,
+            fields: staged.fields,
+            date: staged.date,
+        });
+        let letters = keywords.is_loaded().then(|| keywords.letters_meaning());
+        arrivals::note(root, folder, &before, &dealt, letters, &arrivals.collect::<Vec<_>>());
+        Ok((dealt.uid_validity, dealt.uids))
     }
 }
 
@@ -88,8 +100,14 @@ impl Drop for Staging {
     }
 }
 
+/// Where messages go in a folder, and its keywords then; none were looked at if no message has any.
+pub struct Targets {
+    pub seats: Vec<(Place, Vec<u8>)>,
+    pub keywords: KeywordTable,
+}
+
 /// Where each message goes, its keywords given letters there, as far as there are some: without flags to `new`, whose names carry none.
-pub fn targets(folder: &Folder, lock: &mut Lock, staged: &[Staged]) -> Result<Vec<(Place, Vec<u8>)>> {
+pub fn targets(folder: &Folder, lock: &mut Lock, staged: &[Staged]) -> Result<Targets> {
     let wanted = || staged.iter().flat_map(|s| s.flags.keywords());
     // Most messages come without keywords.
     let mut keywords =
@@ -107,9 +125,9 @@ pub fn targets(folder: &Folder, lock: &mut Lock, staged: &[Staged]) -> Result<Ve
         let in_new = letters.is_empty() && !more;
         if in_new { (Place::New, base) } else { (Place::Cur, file_name::with_letters(&base, letters)) }
     };
-    let targets = staged.iter().map(&mut target).collect();
+    let seats = staged.iter().map(&mut target).collect();
     keywords.save(folder, lock)?;
-    Ok(targets)
+    Ok(Targets { seats, keywords })
 }
 
 fn letters_in_use(folder: &Folder) -> Result<Letters> {
@@ -135,6 +153,7 @@ pub fn create_in_tmp(tmp: &Dir, mode: u32) -> io::Result<(Vec<u8>, File)> {
 
 /// [`Append`] over one folder.
 pub struct Delivery {
+    root: Arc<Root>,
     staging: Staging,
     current: Option<Writing>,
     /// Some octets were lost on the way to the disk.
@@ -160,7 +179,7 @@ const BUFFER: usize = 128 * 1024;
 
 impl Delivery {
     pub fn new(root: &Arc<Root>, name: &MailboxName) -> Result<Self> {
-        Ok(Self { staging: Staging::new(root.target(name)?), current: None, failed: false })
+        Ok(Self { root: Arc::clone(root), staging: Staging::new(root.target(name)?), current: None, failed: false })
     }
 
     /// Completes the message that is being written, if any.
@@ -175,6 +194,7 @@ impl Delivery {
             flags: writing.flags,
             kept: Letters::default(),
             fields: Fields::default(),
+            date: writing.date.map(|date| date.seconds),
         });
         Ok(done?)
     }
@@ -248,7 +268,7 @@ impl Append for Delivery {
             return Err(StoreError::Io(io::Error::other("the message could not be written")));
         }
         let mut lock = self.staging.folder.lock(limits::TIME_LOCK)?;
-        let (uid_validity, uids) = self.staging.publish(&mut lock)?;
+        let (uid_validity, uids) = self.staging.publish(&self.root, &mut lock)?;
         Ok(Appended { uid_validity, uids })
     }
 }

@@ -2,28 +2,30 @@
 
 use super::file_name;
 use super::folder::Place;
-use super::mailbox::{MaildirMailbox, Message};
+use super::index::table::Edit;
+use super::mailbox::{Located, MaildirMailbox};
 use crate::limits;
+use crate::log::{Level, log};
 use crate::storage::{Result, StoreError};
-use crate::types::{SystemFlag, UidSet};
+use crate::types::{SystemFlag, Uid, UidSet};
 
 impl MaildirMailbox {
     /// EXPUNGE: all but those that are shown as deleted and, by the file's present name, no longer are.
     pub(super) fn expunge_files(&mut self, uids: &UidSet) -> Result<UidSet> {
-        self.remove_unless(uids, |mailbox, message| {
-            let shown = mailbox.shown.get(&message.uid);
-            shown.is_some_and(|flags| flags.has(SystemFlag::Deleted))
-                && file_name::letters(&message.name).system().all(|flag| flag != SystemFlag::Deleted)
+        self.remove_unless(uids, |mailbox, uid, located| {
+            let deleted = file_name::letter_of(SystemFlag::Deleted);
+            let shown = mailbox.view.get(uid).is_some_and(|shown| shown.letters.has(deleted));
+            shown && !file_name::letters(&located.name).has(deleted)
         })
     }
 
     pub(super) fn remove(&mut self, uids: &UidSet) -> Result<UidSet> {
-        self.remove_unless(uids, |_, _| false)
+        self.remove_unless(uids, |_, _, _| false)
     }
 
-    fn remove_unless(&mut self, uids: &UidSet, spared: impl Fn(&Self, &Message) -> bool) -> Result<UidSet> {
-        let indices = self.indices(uids);
-        if indices.is_empty() {
+    fn remove_unless(&mut self, uids: &UidSet, spared: impl Fn(&Self, Uid, &Located) -> bool) -> Result<UidSet> {
+        let all = self.locate(uids)?;
+        if all.is_empty() {
             return Ok(UidSet::new());
         }
         let mut lock = match self.folder.lock(limits::TIME_LOCK) {
@@ -33,36 +35,30 @@ impl MaildirMailbox {
             Err(error) => return Err(error),
         };
         let before = self.stat_cur()?;
-        let mut removed = UidSet::new();
-        let mut failed = None;
-        // Mail that cannot be moved to cur can still be removed.
-        let left_new = indices.iter().filter_map(|&at| self.messages.get(at)).any(|m| m.place == Place::New);
-        for at in indices {
+        let (mut removed, mut gone, mut left_new, mut failed) = (UidSet::new(), Vec::new(), false, None);
+        for mut located in all {
             if let Some(lock) = &mut lock {
                 lock.touch();
             }
-            let uid = match self.messages.get(at) {
-                Some(message) => message.uid,
-                None => continue,
-            };
-            let unlinked = self.with_file(at, |mailbox, message| {
-                if spared(mailbox, message) {
+            let Some(uid) = Uid::new(located.row.uid) else { continue };
+            let unlinked = self.with_file(&mut located, lock.as_mut(), |mailbox, located| {
+                if spared(mailbox, uid, located) {
                     return Ok(false);
                 }
-                mailbox.folder.place(message.place).unlink(&message.name)?;
+                mailbox.folder.place(located.place()).unlink(&located.name)?;
                 Ok(true)
             });
             match unlinked {
-                Ok(Some(false)) => {}
-                Ok(unlinked) => {
-                    // By us, or by somebody else before: then it is theirs to report.
-                    if unlinked.is_some() {
-                        removed.insert(uid);
-                    }
-                    if let Some(message) = self.messages.get_mut(at) {
-                        message.gone = true;
-                    }
+                Ok(Some(true)) => {
+                    // Mail that cannot be moved to cur can still be removed.
+                    left_new |= located.place() == Place::New;
+                    removed.insert(uid);
+                    gone.push(located.row.uid);
+                    // A file that comes under its name is another message.
+                    self.keywords.forget_more(located.base());
                 }
+                // By somebody else before: then it is theirs to report.
+                Ok(Some(false) | None) => {}
                 Err(error) => {
                     failed = Some(error);
                     break;
@@ -74,7 +70,16 @@ impl MaildirMailbox {
             if left_new {
                 self.folder.new.sync()?;
             }
-            self.adopt_cur(&before);
+            if let Some(lock) = &mut lock
+                && let Err(error) = self.keywords.save(&self.folder, lock)
+            {
+                log!(Level::Notice, "{}: cannot forget old keywords: {error}", self.path_shown());
+                self.keywords.take_back();
+            }
+            self.note(&gone, &before, |_, _| Edit::Remove)?;
+            if let Some(lock) = &mut lock {
+                self.with_index(|mailbox, index| mailbox.tidy(index, lock))?;
+            }
         }
         // What could be removed is removed, and reported as such by the next sync.
         match failed {

@@ -69,6 +69,28 @@ impl Letters {
     }
 }
 
+/// The letter that stands for a system flag.
+pub fn letter_of(flag: SystemFlag) -> u8 {
+    SYSTEM.into_iter().find(|(_, f)| *f == flag).map_or(b'?', |(letter, _)| letter)
+}
+
+/// When the file came into its folder, in seconds since 1970: programs that deliver, and we that copy and move, begin the name with that
+/// moment. `None` if it begins otherwise.
+pub fn saved(name: &[u8]) -> Option<i64> {
+    /// The summer of 1996: Maildirs are not older, and other numbers are mostly smaller.
+    const FIRST: u64 = 836_000_000;
+    /// The year 2100.
+    const LAST: u64 = 4_102_444_800;
+    let seconds = base(name).split(|&b| b == b'.').next().and_then(decimal)?;
+    i64::try_from(seconds).ok().filter(|_| (FIRST..LAST).contains(&seconds))
+}
+
+/// What two names of one message share even when the sizes in them differ: all before the first comma or colon.
+pub fn unique_part(name: &[u8]) -> &[u8] {
+    let base = base(name);
+    base.split(|&b| b == b',').next().unwrap_or(base)
+}
+
 /// The part that names the message: all before the first colon.
 pub fn base(name: &[u8]) -> &[u8] {
     match memchr::memchr(b':', name) {
@@ -146,8 +168,7 @@ pub fn decimal(digits: &[u8]) -> Option<u64> {
 /// The name without the fields behind the unique part, as written when the sizes in them proved wrong. Info is kept.
 pub fn with_sizes(name: &[u8], stored: u64, wire: u64) -> Vec<u8> {
     let base = base(name);
-    let unique = base.split(|&b| b == b',').next().unwrap_or(base);
-    let mut out = sized(unique, stored, wire);
+    let mut out = sized(unique_part(name), stored, wire);
     out.extend_from_slice(&name[base.len()..]);
     out
 }

@@ -2,20 +2,32 @@
 
 use super::file_name::{self, Letters};
 use super::folder::Place;
-use super::mailbox::MaildirMailbox;
+use super::index::table::Edit;
+use super::lock::Lock;
+use super::mailbox::{Located, MaildirMailbox};
 use crate::limits;
 use crate::log::{Level, log};
-use crate::storage::{Result, StoreError};
+use crate::storage::{Result, StoreError, Stored};
 use crate::sys::file::name_too_long;
 use crate::types::flag::FlagChange;
 use crate::types::{Flags, Uid, UidSet};
+use std::collections::BTreeMap;
 
-/// A name as it was, to go back to.
+/// A file as it was, to go back to.
 struct Undo {
-    at: usize,
     place: Place,
-    name: Box<[u8]>,
+    before: Vec<u8>,
+    after: Vec<u8>,
 }
+
+/// What is to be changed.
+struct Change<'a> {
+    change: FlagChange,
+    flags: &'a Flags,
+}
+
+/// So many messages are looked up and noted together.
+const BATCH: usize = 8192;
 
 impl MaildirMailbox {
     pub(super) fn change_flags(
@@ -23,70 +35,117 @@ impl MaildirMailbox {
         uids: &UidSet,
         change: FlagChange,
         flags: &Flags,
-    ) -> Result<Vec<(Uid, Flags)>> {
-        let indices = self.indices(uids);
-        if indices.is_empty() {
-            return Ok(Vec::new());
+        unchanged_since: Option<u64>,
+    ) -> Result<Stored> {
+        if uids.intersection(self.view.uids()).is_empty() {
+            return Ok(Stored::default());
         }
         let mut lock = self.folder.lock(limits::TIME_LOCK)?;
         self.refresh_keywords()?;
+        if unchanged_since.is_some() {
+            // What other programs did must have its time before times are compared.
+            self.catch_up(&mut lock)?;
+        }
         if change != FlagChange::Remove && self.keywords.lacks(flags.keywords().iter()) {
             let in_use = self.letters_in_use();
             self.keywords.provide(&self.folder, &mut lock, flags.keywords().iter(), in_use)?;
         }
-        let before = self.stat_cur()?;
-        let mut undo = Vec::new();
-        let mut stored = Vec::with_capacity(indices.len());
-        for at in indices {
-            lock.touch();
-            match self.change_one(at, change, flags, &mut undo) {
-                Ok(Some((uid, after))) => stored.push((uid, after)),
-                Ok(None) => {}
-                Err(error) => return Err(self.undo(undo, error)),
+        let (mut undo, mut stored) = (Vec::new(), Stored::default());
+        let wanted: Vec<Uid> = uids.intersection(self.view.uids()).iter().collect();
+        for batch in wanted.chunks(BATCH) {
+            let batch: UidSet = batch.iter().copied().collect();
+            let change = Change { change, flags };
+            if let Err(error) = self.change_batch(&batch, &change, unchanged_since, &mut lock, &mut undo, &mut stored) {
+                return Err(self.undo(undo, &mut lock, error));
             }
-        }
-        if let Err(error) = self.keywords.save(&self.folder, &mut lock) {
-            return Err(self.undo(undo, error));
         }
         if !undo.is_empty() {
             self.folder.cur.sync()?;
-            self.adopt_cur(&before);
         }
         // What others did to these messages meanwhile is told along with what we did.
-        for (uid, _) in &stored {
-            self.shown.remove(uid);
+        for (uid, _) in &stored.flags {
+            self.renamed_flags.remove(*uid);
         }
         Ok(stored)
     }
 
+    fn change_batch(
+        &mut self,
+        uids: &UidSet,
+        change: &Change<'_>,
+        unchanged_since: Option<u64>,
+        lock: &mut Lock,
+        undo: &mut Vec<Undo>,
+        stored: &mut Stored,
+    ) -> Result<()> {
+        let before = self.stat_cur()?;
+        let mut changed: BTreeMap<u32, (Vec<u8>, bool)> = BTreeMap::new();
+        for mut located in self.locate(uids)? {
+            lock.touch();
+            let Some(uid) = Uid::new(located.row.uid) else { continue };
+            if unchanged_since.is_some_and(|since| located.row.modseq > since) {
+                stored.modified.insert(uid);
+                continue;
+            }
+            let Some((flags, other)) = self.change_one(&mut located, change, lock, undo)? else { continue };
+            self.show_more(uid, self.keywords.more_flags(located.base()));
+            if !other {
+                // What others did to it is told along.
+                self.view.show(&located.row);
+            } else {
+                let more = self.keywords.has_more(located.base());
+                changed.insert(located.row.uid, (located.name, more));
+            }
+            stored.flags.push((uid, flags));
+        }
+        self.keywords.save(&self.folder, lock)?;
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let uids: Vec<u32> = changed.keys().copied().collect();
+        self.note(&uids, &before, |entry, modseq| {
+            let mut row = entry.row;
+            row.modseq = modseq.get();
+            let Some((name, more)) = changed.get(&row.uid) else { return Edit::Row(row) };
+            row.set_more(*more);
+            // What only has other further keywords may lie in `new` still.
+            let place = if name.contains(&b':') { Place::Cur } else { row.place() };
+            let kept = row.set_name(place, name);
+            if kept == entry.kept { Edit::Row(row) } else { Edit::All(row, kept.to_vec(), entry.fields.to_vec()) }
+        })
+    }
+
+    /// The message's flags now, and whether they were others; `None` if it is gone.
     fn change_one(
         &mut self,
-        at: usize,
-        change: FlagChange,
-        flags: &Flags,
+        located: &mut Located,
+        Change { change, flags }: &Change<'_>,
+        lock: &mut Lock,
         undo: &mut Vec<Undo>,
-    ) -> Result<Option<(Uid, Flags)>> {
-        let renamed = self.with_file(at, |mailbox, message| {
-            let letters = file_name::letters(&message.name);
-            let after = change.apply(&mailbox.keywords.flags(&message.name), flags);
+    ) -> Result<Option<(Flags, bool)>> {
+        let renamed = self.with_file(located, Some(lock), |mailbox, located| {
+            let letters = file_name::letters(&located.name);
+            let before = mailbox.keywords.flags(&located.name);
+            let after = change.apply(&before, flags);
             let changed = mailbox.keywords.letters(&after, letters);
-            let from = mailbox.folder.place(message.place);
+            let from = mailbox.folder.place(located.place());
             if changed == letters {
                 // Nothing to rename; but it should be there.
-                from.stat(&message.name)?;
-                return Ok((message.uid, after, None));
+                from.stat(&located.name)?;
+                let other = before != after;
+                return Ok((after, other, None));
             }
-            let name = file_name::with_letters(&message.name, changed);
+            let name = file_name::with_letters(&located.name, changed);
             // Flags live in cur only.
-            match from.rename_new(&message.name, &mailbox.folder.cur, &name) {
+            match from.rename_new(&located.name, &mailbox.folder.cur, &name) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                     // Another message of that name: it gets one of its own, and the next look finds it.
                     mailbox.folder.cur.rename_new(&name, &mailbox.folder.cur, &file_name::with_fresh_base(&name))?;
-                    from.rename_new(&message.name, &mailbox.folder.cur, &name)?;
+                    from.rename_new(&located.name, &mailbox.folder.cur, &name)?;
                 }
                 other => other?,
             }
-            Ok((message.uid, after, Some(name)))
+            Ok((after, true, Some(name)))
         });
         let renamed = match renamed {
             Err(StoreError::Io(error)) if name_too_long(&error) => {
@@ -94,45 +153,50 @@ impl MaildirMailbox {
             }
             other => other?,
         };
-        let Some((uid, after, name)) = renamed else { return Ok(None) };
-        let Some(message) = self.messages.get_mut(at) else { return Ok(None) };
-        self.keywords.set_more(message.base(), &after);
+        let Some((after, other, name)) = renamed else { return Ok(None) };
+        self.keywords.set_more(located.base(), &after);
         if let Some(name) = name {
-            let before = std::mem::replace(&mut message.name, name.into());
-            undo.push(Undo { at, place: message.place, name: before });
-            message.place = Place::Cur;
+            let before = std::mem::replace(&mut located.name, name.clone());
+            undo.push(Undo { place: located.place(), before, after: name });
+            located.row.set_name(Place::Cur, &located.name);
         }
-        Ok(Some((uid, after)))
+        Ok(Some((after, other)))
     }
 
     /// Takes back what was done, and gives back why.
-    fn undo(&mut self, undo: Vec<Undo>, why: StoreError) -> StoreError {
-        if let Err(error) = self.keywords.refresh(&self.folder.dir) {
-            log!(Level::Warning, "{}: cannot read keywords: {error}", self.path_shown());
-        }
-        for Undo { at, place, name } in undo.into_iter().rev() {
-            let Some(message) = self.messages.get(at) else { continue };
-            match self.folder.cur.rename_new(&message.name, self.folder.place(place), &name) {
-                Ok(()) => {
-                    if let Some(message) = self.messages.get_mut(at) {
-                        (message.name, message.place) = (name, place);
-                    }
-                }
-                Err(error) => {
-                    // It keeps the new flags; then the client must hear of them.
-                    log!(Level::Warning, "{}: cannot take a flag change back: {error}", self.path_shown());
-                    self.shown.entry(message.uid).or_insert_with(|| self.keywords.flags(&name));
-                }
+    fn undo(&mut self, undo: Vec<Undo>, lock: &mut Lock, why: StoreError) -> StoreError {
+        for Undo { place, before, after } in undo.into_iter().rev() {
+            if let Err(error) = self.folder.cur.rename_new(&after, self.folder.place(place), &before) {
+                // It keeps the new flags, of which the client will hear.
+                log!(Level::Warning, "{}: cannot take a flag change back: {error}", self.path_shown());
             }
         }
         let _ = self.folder.cur.sync();
+        // Keywords that were not saved are forgotten, and the index learns what the disk has.
+        self.keywords.take_back();
+        if let Err(error) = self.refresh_keywords().and_then(|()| self.find_again(Some(lock))) {
+            log!(Level::Warning, "{}: cannot look at what was taken back: {error}", self.path_shown());
+        }
         why
+    }
+
+    /// Brings the index up to date if the disk shows that it is not.
+    pub(super) fn catch_up(&mut self, lock: &mut Lock) -> Result<()> {
+        self.with_index(|mailbox, index| {
+            let record = mailbox.record(&index.read()?)?;
+            let (new, cur) = (mailbox.stat_part(b"new")?, mailbox.stat_cur()?);
+            let in_cur = record.as_ref().is_none_or(|record| record.cur.is_outdated(&cur));
+            if in_cur || record.is_none_or(|record| mailbox.must_look(&record, &new, false)) {
+                mailbox.update(index, Some(lock), in_cur)?;
+            }
+            Ok(())
+        })
     }
 
     /// Letters that some message carries, named or not.
     pub(super) fn letters_in_use(&self) -> Letters {
         let mut used = Letters::default();
-        self.messages.iter().for_each(|m| used.add(file_name::letters(&m.name)));
+        self.view.messages().iter().for_each(|shown| used.add(shown.letters()));
         used
     }
 }

@@ -1,9 +1,10 @@
 //! One Maildir as directories held open: `new`, `cur`, `tmp` and what lies beside them.
 
 use super::lock::Lock;
+use super::scan::Stamp;
 use super::uid_list;
 use crate::storage::error::{Result, StoreError};
-use crate::sys::file::{Dir, Kind, stat_path};
+use crate::sys::file::{Dir, Kind, Stat, stat_path};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub struct Folder {
     /// Permission bits for files.
     pub file_mode: u32,
     identity: (u64, u64),
+    /// Of `new` and of `cur`.
+    parts: [(u64, u64); 2],
 }
 
 impl Folder {
@@ -52,7 +55,9 @@ impl Folder {
         };
         let (tmp, new, cur) = (part(b"tmp")?, part(b"new")?, part(b"cur")?);
         let file_mode = stat.mode & 0o666 | 0o600;
-        Ok(Self { path: path.to_owned(), new, cur, tmp, file_mode, identity: (stat.device, stat.inode), dir })
+        let identity = |stat: Stat| (stat.device, stat.inode);
+        let parts = [identity(new.stat_self()?), identity(cur.stat_self()?)];
+        Ok(Self { path: path.to_owned(), new, cur, tmp, file_mode, identity: identity(stat), parts, dir })
     }
 
     /// [`StoreError::NoSuchMailbox`] if the path no longer leads here: the folder was deleted, renamed or replaced.
@@ -83,6 +88,21 @@ impl Folder {
             Place::New => &self.new,
             Place::Cur => &self.cur,
         }
+    }
+
+    /// Whether these are still the directories that were opened.
+    pub fn has_parts(&self, new: &Stat, cur: &Stat) -> bool {
+        self.parts == [new, cur].map(|stat| (stat.device, stat.inode))
+    }
+
+    /// Whether these are stamps of the directories that were opened.
+    pub fn has_stamps(&self, new: &Stamp, cur: &Stamp) -> bool {
+        self.parts == [new.identity(), cur.identity()]
+    }
+
+    /// Of its directory. It stays when the folder is renamed.
+    pub fn inode(&self) -> u64 {
+        self.identity.1
     }
 
     pub fn is_same(&self, other: &Folder) -> bool {

@@ -49,6 +49,7 @@ pub fn delete(root: &Root, name: &MailboxName) -> Result<()> {
         return Err(StoreError::Cannot("INBOX cannot be deleted"));
     }
     let entry = root.entry(name)?;
+    let inode = root.dir.stat_through(&entry).map(|stat| stat.inode);
     let mut tries = 0;
     let mut trash = TRASH.to_vec();
     loop {
@@ -70,6 +71,7 @@ pub fn delete(root: &Root, name: &MailboxName) -> Result<()> {
     if let Err(error) = root.dir.remove_tree(&trash, DEPTH) {
         log!(Level::Warning, "cannot remove all of {}: {error}", Quoted(&entry));
     }
+    inode.into_iter().for_each(|inode| root.forget(inode));
     forget(root, |uses| {
         uses.remove(name);
     });

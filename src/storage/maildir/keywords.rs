@@ -13,8 +13,8 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 
-const LETTERS_FILE: &[u8] = b"dovecot-keywords";
-const MORE_FILE: &[u8] = b"imapd-keywords";
+pub const LETTERS_FILE: &[u8] = b"dovecot-keywords";
+pub const MORE_FILE: &[u8] = b"imapd-keywords";
 /// The new content, which becomes the file. Whoever finds it holding the folder's lock may remove it.
 const LETTERS_TEMPORARY: &[u8] = b"dovecot-keywords.lock";
 const MORE_TEMPORARY: &[u8] = b"imapd-keywords.tmp";
@@ -27,14 +27,28 @@ pub struct Meaning {
 }
 
 impl Meaning {
-    /// The flags of the message in a file of this name.
-    pub fn flags(&self, name: &[u8]) -> Flags {
-        let letters = file_name::letters(name);
+    /// What letters stood for.
+    pub fn letters(&self) -> &Keywords {
+        &self.letters
+    }
+
+    /// Whether any message had keywords without letters.
+    pub fn any_has_more(&self) -> bool {
+        !self.more.is_empty()
+    }
+
+    fn flags_by_letters(&self, letters: Letters) -> Flags {
         let mut flags = Flags::new();
         letters.system().for_each(|flag| flags.insert(flag));
         for letter in (b'a'..=b'z').filter(|&letter| letters.has(letter)) {
             self.letters.keyword(letter).into_iter().for_each(|keyword| flags.insert_keyword(keyword));
         }
+        flags
+    }
+
+    /// The flags of the message in a file of this name.
+    pub fn flags(&self, name: &[u8]) -> Flags {
+        let mut flags = self.flags_by_letters(file_name::letters(name));
         if !self.more.is_empty() {
             self.more.keywords_of(file_name::base(name)).for_each(|keyword| flags.insert_keyword(keyword.clone()));
         }
@@ -48,6 +62,8 @@ type Stamp = Option<(u64, u64, Time)>;
 /// The keywords of this folder.
 #[derive(Debug, Default)]
 pub struct KeywordTable {
+    /// Read, or tried to.
+    loaded: bool,
     meaning: Meaning,
     letters_stamp: Stamp,
     more_stamp: Stamp,
@@ -59,7 +75,7 @@ pub struct KeywordTable {
 
 impl KeywordTable {
     pub fn load(dir: &Dir) -> Result<Self> {
-        let mut table = Self::default();
+        let mut table = Self { loaded: true, ..Self::default() };
         table.refresh(dir)?;
         Ok(table)
     }
@@ -88,25 +104,47 @@ impl KeywordTable {
         Ok(Some(std::mem::replace(&mut self.meaning, meaning)))
     }
 
-    /// Those of the files named so that have other flags now than they had by `before`.
-    pub fn changed_since<'a, T: Copy>(
-        &self,
-        before: &Meaning,
-        files: impl Iterator<Item = (T, &'a [u8])>,
-    ) -> Vec<(T, Flags)> {
+    /// Letters that mean something else than `before`.
+    pub fn changed_letters(&self, before: &Keywords) -> Letters {
         let mut changed = Letters::default();
-        for letter in (b'a'..=b'z').filter(|&l| before.letters.keyword(l) != self.meaning.letters.keyword(l)) {
-            changed.insert(letter);
-        }
+        let letters = &self.meaning.letters;
+        (b'a'..=b'z').filter(|&l| before.keyword(l) != letters.keyword(l)).for_each(|letter| changed.insert(letter));
+        changed
+    }
+
+    /// Whether the further keywords of the message of this base are others than `before`.
+    pub fn has_other_more(&self, before: &Meaning, base: &[u8]) -> bool {
         let (now, then) = (&self.meaning.more, &before.more);
-        let renumbered = !now.extends(then);
-        let may_differ = |name: &[u8]| {
-            let base = file_name::base(name);
-            file_name::letters(name).iter().any(|letter| changed.has(letter))
-                || (now.of(base) != then.of(base))
-                || (renumbered && !now.of(base).is_empty())
-        };
-        files.filter(|(_, name)| may_differ(name)).map(|(which, name)| (which, before.flags(name))).collect()
+        // The name may have got other sizes meanwhile.
+        let before = Some(then.of(base)).filter(|numbers| !numbers.is_empty()).unwrap_or_else(|| then.of_unique(base));
+        now.of(base) != before || (!before.is_empty() && !now.extends(then))
+    }
+
+    /// Takes back what was changed and not saved: the next refresh reads the files again.
+    pub fn take_back(&mut self) {
+        if self.unsaved {
+            (self.letters_stamp, self.more_stamp, self.unsaved) = (None, None, false);
+        }
+    }
+
+    /// Whether a change was begun and not saved.
+    pub fn is_unsaved(&self) -> bool {
+        self.unsaved
+    }
+
+    /// Whether the files were looked at.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded
+    }
+
+    /// What letters stand for.
+    pub fn letters_meaning(&self) -> &Keywords {
+        &self.meaning.letters
+    }
+
+    /// The flags that these letters stand for.
+    pub fn flags_by_letters(&self, letters: Letters) -> Flags {
+        self.meaning.flags_by_letters(letters)
     }
 
     /// Those with letters first.
@@ -138,6 +176,13 @@ impl KeywordTable {
         letters
     }
 
+    /// The keywords without letters of the message in a file of this base.
+    pub fn more_flags(&self, base: &[u8]) -> Flags {
+        let mut flags = Flags::new();
+        self.meaning.more.keywords_of(base).for_each(|keyword| flags.insert_keyword(keyword.clone()));
+        flags
+    }
+
     /// Gives a message those of these flags that are keywords without a letter, and no others. Not on disk until [`Self::save`]. Says whether
     /// it has any.
     pub fn set_more(&mut self, base: &[u8], flags: &Flags) -> bool {
@@ -151,6 +196,14 @@ impl KeywordTable {
             self.unsaved |= more.of(base) != before;
         }
         any
+    }
+
+    /// A message is gone. Not on disk until [`Self::save`].
+    pub fn forget_more(&mut self, base: &[u8]) {
+        if self.has_more(base) {
+            self.meaning.more.set(base, Vec::new());
+            self.unsaved = true;
+        }
     }
 
     /// A message's file gets another base: its keywords are found by either until the old one is forgotten. Not on disk until [`Self::save`].

@@ -2,48 +2,46 @@
 
 use super::file_name;
 use super::folder::{Folder, Place};
-use super::interop::dovecot_uidlist::Fields;
+use super::index::chunk::Row;
+use super::index::table::{Ahead, Entry};
+use super::index::{Failure, Index, Reading};
+use super::interop::dovecot_uidlist::{Fields, Header};
 use super::keywords::KeywordTable;
+use super::learned::Learned;
 use super::message::{Corrections, FileMessage};
 use super::root::Root;
-use super::scan::{Listing, Said, Stamp};
-use super::sync::Unmatched;
+use super::scan::Said;
 use super::uid_list::UidListFile;
+use super::view::{Shown, View};
 use super::watch::Watch;
 use crate::log::{Level, Quoted, log};
-use crate::storage::{Access, Changes, Copied, Mailbox, Result, StoreError, Stored, StoredMessage};
+use crate::storage::{Access, Changes, Copied, Kept, Mailbox, Result, StoreError, Stored, StoredMessage};
 use crate::sys::clock;
 use crate::sys::file::{Stat, stat_file};
 use crate::types::flag::FlagChange;
-use crate::types::{DateTime, Flags, Keyword, MailboxName, ModSeq, ObjectId, Uid, UidSet, UidValidity};
+use crate::types::{DateTime, Flags, Keyword, MailboxName, ModSeq, ObjectId, SystemFlag, Uid, UidSet, UidValidity};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-/// A message of the view.
-#[derive(Debug)]
-pub(super) struct Message {
-    pub uid: Uid,
-    pub place: Place,
-    /// Expunged, or not to be found, since the last sync.
-    pub gone: bool,
-    /// The file's name when last seen.
-    pub name: Box<[u8]>,
+/// A message's file, as far as the index knows.
+#[derive(Clone, Debug)]
+pub(super) struct Located {
+    pub row: Row,
+    pub name: Vec<u8>,
     /// What the UID list has beside the name.
     pub fields: Fields,
-    /// Wire octets; see [`Message::size`].
-    size: u64,
 }
 
-/// Stands for a size that is not known.
-const UNKNOWN: u64 = u64::MAX;
+impl Located {
+    fn new(entry: &Entry<'_>) -> Self {
+        Self { row: entry.row, name: entry.name(), fields: Fields::of(entry.fields) }
+    }
 
-impl Message {
-    pub fn new(uid: Uid, place: Place, name: &[u8], fields: Fields) -> Self {
-        let size = file_name::wire_size(name).or_else(|| fields.wire_size()).unwrap_or(UNKNOWN);
-        Self { uid, place, gone: false, name: name.into(), fields, size }
+    pub fn place(&self) -> Place {
+        self.row.place()
     }
 
     pub fn base(&self) -> &[u8] {
@@ -52,11 +50,7 @@ impl Message {
 
     /// Wire octets, if known.
     pub fn size(&self) -> Option<u64> {
-        (self.size != UNKNOWN).then_some(self.size)
-    }
-
-    pub fn set_size(&mut self, size: u64) {
-        self.size = size;
+        self.row.size().or_else(|| self.fields.wire_size())
     }
 }
 
@@ -67,30 +61,28 @@ pub(super) struct MaildirMailbox {
     pub access: Access,
     pub list: UidListFile,
     /// `None` until the first look.
-    pub uid_validity: Option<UidValidity>,
+    pub header: Option<Header>,
     /// As of the last sync.
     pub uid_next: u32,
-    /// Ascending; those that are gone stay until the next sync.
-    pub messages: Vec<Message>,
-    pub uids: UidSet,
+    pub view: View,
+    /// The keywords beyond the 26 letters of those messages that have some, as they are shown.
+    pub more: BTreeMap<Uid, Flags>,
+    /// Some messages as they were in the index when one of them was looked up; forgotten whenever anything may have changed.
+    pub ahead: Ahead,
     pub recent: UidSet,
     pub keywords: KeywordTable,
     /// How many keywords the last sync told of.
     pub keywords_told: usize,
-    /// The flags shown of messages that turned out to have others, until the next sync tells.
-    pub shown: BTreeMap<Uid, Flags>,
-    /// What a look that failed half way had found.
-    pub pending: Changes,
-    pub new_stamp: Stamp,
-    pub cur_stamp: Stamp,
+    /// Rows of the index may not say yet which messages have further keywords.
+    pub check_more: bool,
+    /// Messages of the view whose flags are others since their keywords have other names.
+    pub renamed_flags: UidSet,
     pub watch: Option<Watch>,
     pub corrections: Corrections,
-    /// Sizes computed since the list was written, and not in names.
-    pub unrecorded_sizes: usize,
+    /// Found out since the index was last written.
+    pub learned: Learned,
     /// Messages whose names carry wrong sizes: stored and wire octets as they are.
     pub wrong_sizes: BTreeMap<Uid, (u64, u64)>,
-    /// Records of the list whose files were not found in a look without the lock.
-    pub waiting: Unmatched,
     /// Files were found that could not be given UIDs. No notice comes when they can.
     pub without_uid: bool,
     pub said: Said,
@@ -105,21 +97,19 @@ impl MaildirMailbox {
             folder,
             access,
             list: UidListFile::default(),
-            uid_validity: None,
+            header: None,
             uid_next: 1,
-            messages: Vec::new(),
-            uids: UidSet::new(),
+            view: View::new(),
+            more: BTreeMap::new(),
+            ahead: Ahead::default(),
             recent: UidSet::new(),
             keywords_told: 0,
-            shown: BTreeMap::new(),
-            pending: Changes::default(),
-            new_stamp: Stamp::default(),
-            cur_stamp: Stamp::default(),
+            check_more: false,
+            renamed_flags: UidSet::new(),
             watch: None,
             corrections: Corrections::default(),
-            unrecorded_sizes: 0,
+            learned: Learned::default(),
             wrong_sizes: BTreeMap::new(),
-            waiting: Unmatched::new(),
             without_uid: false,
             said: Said::default(),
         };
@@ -145,98 +135,140 @@ impl MaildirMailbox {
         }
     }
 
-    /// Where a message stands in [`Self::messages`], if it is still there.
-    pub fn index(&self, uid: Uid) -> Option<usize> {
-        let at = self.messages.binary_search_by_key(&uid, |m| m.uid).ok()?;
-        self.messages.get(at).filter(|m| !m.gone).map(|_| at)
+    /// Works with the index; if that fails, once more with another.
+    pub fn with_index<T>(&mut self, mut work: impl FnMut(&mut Self, &Index) -> Result<T>) -> Result<T> {
+        let index = self.root.index()?;
+        match work(self, &index) {
+            Err(error) => {
+                let Some(failure) = Failure::behind(&error) else { return Err(error) };
+                self.root.change_index(index, failure)?;
+                let index = self.root.index()?;
+                work(self, &index)
+            }
+            done => done,
+        }
     }
 
-    /// The places of those of `uids` that are still there, ascending.
-    pub fn indices(&self, uids: &UidSet) -> Vec<usize> {
-        uids.intersection(&self.uids).iter().filter_map(|uid| self.index(uid)).collect()
+    /// The messages of the view among these that the index still has, ascending.
+    pub fn locate(&mut self, uids: &UidSet) -> Result<Vec<Located>> {
+        let wanted = uids.intersection(self.view.uids());
+        self.with_index(|mailbox, index| {
+            let mut found = Vec::new();
+            let reading = index.read()?;
+            if let Some(number) = mailbox.number(index, &reading)? {
+                reading.find_all(number, &wanted, |entry| found.push(Located::new(&entry)))?;
+            }
+            Ok(found)
+        })
+    }
+
+    /// [`StoreError::Expunged`] if it is gone.
+    pub fn locate_one(&mut self, uid: Uid) -> Result<Located> {
+        if self.view.get(uid).is_none() {
+            return Err(StoreError::Expunged);
+        }
+        if let Some(entry) = self.ahead.find(uid.get()) {
+            return Ok(Located::new(&entry));
+        }
+        let found = self.with_index(|mailbox, index| {
+            let reading = index.read()?;
+            let Some(number) = mailbox.number(index, &reading)? else { return Ok(None) };
+            mailbox.ahead = reading.chunk_with(number, uid.get())?;
+            Ok(mailbox.ahead.find(uid.get()).map(|entry| Located::new(&entry)))
+        });
+        found?.ok_or(StoreError::Expunged)
+    }
+
+    /// The number of this mailbox in the index.
+    fn number(&self, index: &Index, reading: &Reading<'_>) -> Result<Option<u32>> {
+        match self.view.number_in(index) {
+            Some(number) => Ok(Some(number)),
+            None => Ok(self.record(reading)?.map(|record| record.number)),
+        }
     }
 
     /// Does something with a message's file by its name; if it is not there any more, looks where it went and tries once more.
     /// `None` if it is gone.
-    pub fn with_file<T>(&mut self, at: usize, work: impl Fn(&Self, &Message) -> io::Result<T>) -> Result<Option<T>> {
+    pub fn with_file<T>(
+        &mut self,
+        located: &mut Located,
+        mut lock: Option<&mut super::lock::Lock>,
+        mut work: impl FnMut(&Self, &Located) -> io::Result<T>,
+    ) -> Result<Option<T>> {
+        let Some(uid) = Uid::new(located.row.uid) else { return Ok(None) };
+        // First by what we know, then by what another session has told the index since, and then by a look of our own.
         for last_try in [false, true] {
-            let Some(message) = self.messages.get(at).filter(|m| !m.gone) else { return Ok(None) };
-            match work(self, message) {
-                Ok(done) => return Ok(Some(done)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !last_try => self.find_again(at)?,
+            match work(self, located) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
+                done => return Ok(Some(done?)),
             }
-        }
-        // It has another name each time we look. The next sync will have the last word.
-        Ok(None)
-    }
-
-    /// Lists the folder to learn the present names of all messages, since one of them changed. What two listings do not show is gone.
-    fn find_again(&mut self, wanted: usize) -> Result<()> {
-        let first = self.relist()?;
-        if first.get(wanted) == Some(&true) {
-            return Ok(());
-        }
-        let second = self.relist()?;
-        for ((message, first), second) in self.messages.iter_mut().zip(first).zip(second) {
-            message.gone |= !first && !second;
-        }
-        Ok(())
-    }
-
-    fn relist(&mut self) -> Result<Vec<bool>> {
-        let mut listing = Listing::default();
-        listing.read(&self.folder, Place::New, &mut self.said)?;
-        listing.read(&self.folder, Place::Cur, &mut self.said)?;
-        Ok(self.take_names(&listing))
-    }
-
-    /// Takes over the names of a listing and says which messages were in it.
-    fn take_names(&mut self, listing: &Listing) -> Vec<bool> {
-        let mut seen = vec![false; self.messages.len()];
-        let mut renamed = Vec::new();
-        {
-            let known: std::collections::HashMap<&[u8], usize> =
-                self.messages.iter().enumerate().map(|(at, m)| (m.base(), at)).collect();
-            for (found, name) in listing.iter() {
-                if let Some(&at) = known.get(file_name::base(name))
-                    && let Some(seen) = seen.get_mut(at)
-                {
-                    *seen = true;
-                    renamed.push((at, found.place, name));
+            self.ahead = Ahead::default();
+            let now = match self.locate_one(uid) {
+                Ok(now) => Some(now),
+                Err(StoreError::Expunged) => None,
+                Err(error) => return Err(error),
+            };
+            let known = now.as_ref().is_none_or(|now| (now.place(), &now.name) == (located.place(), &located.name));
+            let now = if known && !last_try {
+                self.find_again(lock.as_deref_mut())?;
+                match self.locate_one(uid) {
+                    Ok(now) => Some(now),
+                    Err(StoreError::Expunged) => None,
+                    Err(error) => return Err(error),
                 }
+            } else {
+                now
+            };
+            match now {
+                Some(now) => *located = now,
+                None => return Ok(None),
             }
         }
-        for (at, place, name) in renamed {
-            let Some(message) = self.messages.get_mut(at) else { continue };
-            if *message.name != *name || message.place != place {
-                self.shown.entry(message.uid).or_insert_with(|| self.keywords.flags(&message.name));
-                (message.name, message.place) = (name.into(), place);
-            }
+        match work(self, located) {
+            // It has another name each time we look. The next sync will have the last word.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            done => Ok(Some(done?)),
         }
-        seen
     }
 
-    pub fn open_message(&mut self, uid: Uid) -> Result<(usize, File, Stat)> {
-        let at = self.index(uid).ok_or(StoreError::Expunged)?;
-        let opened = self.with_file(at, |mailbox, message| {
-            let file = mailbox.folder.place(message.place).open_file(&message.name)?;
+    pub fn open_message(&mut self, uid: Uid) -> Result<(Located, File, Stat)> {
+        let mut located = self.locate_one(uid)?;
+        let opened = self.with_file(&mut located, None, |mailbox, located| {
+            let file = mailbox.folder.place(located.place()).open_file(&located.name)?;
             let stat = stat_file(&file)?;
             Ok((file, stat))
         });
-        let opened = match opened {
+        let (file, stat) = match opened {
             Err(StoreError::Io(error)) if error.kind() == io::ErrorKind::InvalidInput => {
-                let name = self.messages.get(at).map(|m| m.name.clone()).unwrap_or_default();
-                log!(Level::Warning, "{}: {} is no regular file", self.path_shown(), Quoted(&name));
+                log!(Level::Warning, "{}: {} is no regular file", self.path_shown(), Quoted(&located.name));
                 return Err(StoreError::Io(error));
             }
-            other => other?,
+            other => other?.ok_or(StoreError::Expunged)?,
         };
-        let (file, stat) = opened.ok_or(StoreError::Expunged)?;
         self.take_corrections();
-        self.check_size(at, &file, &stat)?;
-        Ok((at, file, stat))
+        self.check_size(&mut located, &file, &stat)?;
+        Ok((located, file, stat))
+    }
+
+    fn flags_of(&self, shown: &Shown) -> Flags {
+        let mut flags = self.keywords.flags_by_letters(shown.letters());
+        if let Some(more) = self.more.get(&shown.uid) {
+            flags.add(more);
+        }
+        flags
+    }
+
+    /// A message is shown with these further keywords from now on.
+    pub fn show_more(&mut self, uid: Uid, more: Flags) {
+        if more.is_empty() {
+            self.more.remove(&uid);
+        } else {
+            self.more.insert(uid, more);
+        }
+    }
+
+    fn uid_validity_known(&self) -> Option<UidValidity> {
+        self.header.as_ref().map(|header| header.uid_validity)
     }
 }
 
@@ -244,7 +276,7 @@ impl Mailbox for MaildirMailbox {
     fn uid_validity(&self) -> UidValidity {
         const NEVER: UidValidity = UidValidity::new(1).unwrap();
         // The first look, which is part of opening, has set it.
-        self.uid_validity.unwrap_or(NEVER)
+        self.uid_validity_known().unwrap_or(NEVER)
     }
 
     fn uid_next(&self) -> Uid {
@@ -252,7 +284,7 @@ impl Mailbox for MaildirMailbox {
     }
 
     fn uids(&self) -> &UidSet {
-        &self.uids
+        self.view.uids()
     }
 
     fn recent(&self) -> &UidSet {
@@ -267,40 +299,60 @@ impl Mailbox for MaildirMailbox {
         if self.watch.is_none() {
             self.watch = Watch::new(&self.folder.path);
         }
+        // Whoever watches waits: a good moment to have on the disk what others would otherwise work out again.
+        self.keep_learned();
         self.watch.as_ref().filter(|_| !self.without_uid).map(Watch::fd)
     }
 
     fn flags(&self, uid: Uid) -> Option<Flags> {
-        let at = self.messages.binary_search_by_key(&uid, |m| m.uid).ok()?;
-        let message = self.messages.get(at)?;
-        Some(self.shown.get(&uid).cloned().unwrap_or_else(|| self.keywords.flags(&message.name)))
+        self.view.get(uid).map(|shown| self.flags_of(shown))
+    }
+
+    fn with_flag(&self, flag: SystemFlag) -> UidSet {
+        let letter = file_name::letter_of(flag);
+        self.view.messages().iter().filter(|shown| shown.letters.has(letter)).map(|shown| shown.uid).collect()
     }
 
     fn id(&self) -> ObjectId {
-        let guid = self.list.header().and_then(|header| header.guid.as_deref());
+        let guid = self.header.as_ref().and_then(|header| header.guid.as_deref());
         let bits = guid.and_then(|digits| u128::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
         ObjectId::new('M', bits.unwrap_or(0))
     }
 
     fn highest_modseq(&self) -> ModSeq {
-        ModSeq::MIN
+        self.view.highest()
     }
 
     fn modseq(&self, uid: Uid) -> Option<ModSeq> {
-        self.uids.contains(uid).then_some(ModSeq::MIN)
+        ModSeq::new(self.view.get(uid)?.modseq)
     }
 
-    fn vanished_since(&mut self, _: ModSeq) -> Result<UidSet> {
-        Ok(UidSet::new())
+    fn vanished_since(&mut self, since: ModSeq) -> Result<UidSet> {
+        let known = self.with_index(|mailbox, index| {
+            let reading = index.read()?;
+            match mailbox.record(&reading)? {
+                Some(record) if since >= record.floor => Ok(Some(reading.expunged_since(record.number, since)?)),
+                _ => Ok(None),
+            }
+        })?;
+        let below = Uid::new(self.uid_next.saturating_sub(1));
+        let vanished = match (known, below) {
+            (Some(vanished), _) => vanished,
+            (None, Some(last)) => UidSet::range(Uid::MIN, last),
+            (None, None) => UidSet::new(),
+        };
+        Ok(vanished.difference(self.view.uids()))
     }
 
     fn save_date(&mut self, uid: Uid) -> Result<Option<DateTime>> {
-        self.index(uid).map(|_| None).ok_or(StoreError::Expunged)
+        let located = self.locate_one(uid)?;
+        let seconds = file_name::saved(&located.name);
+        Ok(seconds.map(|seconds| DateTime { seconds, zone: clock::zone_at(seconds) }))
     }
 
     fn email_id(&mut self, uid: Uid) -> Result<ObjectId> {
-        let message = self.index(uid).and_then(|at| self.messages.get(at)).ok_or(StoreError::Expunged)?;
-        Ok(ObjectId::of('E', message.fields.get(b'G').unwrap_or_else(|| message.base())))
+        let located = self.locate_one(uid)?;
+        Ok(ObjectId::of('E', located.fields.get(b'G').unwrap_or_else(|| located.base())))
     }
 
     fn keywords(&self) -> Vec<Keyword> {
@@ -312,9 +364,17 @@ impl Mailbox for MaildirMailbox {
     }
 
     fn internal_date(&mut self, uid: Uid) -> Result<DateTime> {
-        let at = self.index(uid).ok_or(StoreError::Expunged)?;
-        let stat = self.with_file(at, |mailbox, m| mailbox.folder.place(m.place).stat(&m.name))?;
-        let seconds = stat.ok_or(StoreError::Expunged)?.modified.seconds;
+        let mut located = self.locate_one(uid)?;
+        let seconds = match located.row.date().or_else(|| self.learned.date(uid)) {
+            Some(seconds) => seconds,
+            None => {
+                let stat = |mailbox: &Self, l: &Located| mailbox.folder.place(l.place()).stat(&l.name);
+                let stat = self.with_file(&mut located, None, stat)?.ok_or(StoreError::Expunged)?;
+                self.learned.set_date(uid, stat.modified.seconds);
+                self.keep_much_learned();
+                stat.modified.seconds
+            }
+        };
         Ok(DateTime { seconds, zone: clock::zone_at(seconds) })
     }
 
@@ -322,15 +382,41 @@ impl Mailbox for MaildirMailbox {
         self.wire_size(uid)
     }
 
+    fn kept(&mut self, uid: Uid, kind: Kept, take: &mut dyn FnMut(&[u8])) -> bool {
+        if let Some(octets) = self.learned.kept(uid, kind) {
+            take(octets);
+            return true;
+        }
+        let kept = self.with_index(|mailbox, index| {
+            let reading = index.read()?;
+            let Some(number) = mailbox.number(index, &reading)? else { return Ok(false) };
+            Ok(reading.kept(number, uid.get(), kind)?.map(&mut *take).is_some())
+        });
+        kept.unwrap_or(false)
+    }
+
+    fn keep(&mut self, uid: Uid, kind: Kept, octets: &[u8]) {
+        if self.view.get(uid).is_some() {
+            self.learned.keep(uid, kind, octets);
+            self.keep_much_learned();
+        }
+    }
+
     fn read(&mut self, uid: Uid) -> Result<Box<dyn StoredMessage>> {
-        let (at, file, stat) = self.open_message(uid)?;
-        let wire = self.messages.get(at).and_then(Message::size);
+        let (located, file, stat) = self.open_message(uid)?;
+        let wire = self.known_size(&located);
         Ok(Box::new(FileMessage::new(file, stat.size, uid, wire, self.corrections.clone())))
     }
 
-    fn store(&mut self, uids: &UidSet, change: FlagChange, flags: &Flags, _: Option<u64>) -> Result<Stored> {
+    fn store(
+        &mut self,
+        uids: &UidSet,
+        change: FlagChange,
+        flags: &Flags,
+        unchanged_since: Option<u64>,
+    ) -> Result<Stored> {
         self.check_writable()?;
-        Ok(Stored { flags: self.change_flags(uids, change, flags)?, modified: UidSet::new() })
+        self.change_flags(uids, change, flags, unchanged_since)
     }
 
     fn expunge(&mut self, uids: &UidSet) -> Result<UidSet> {
@@ -350,6 +436,7 @@ impl Mailbox for MaildirMailbox {
 
 impl Drop for MaildirMailbox {
     fn drop(&mut self) {
-        self.record_sizes();
+        self.keep_learned();
+        self.put_wrong_sizes_right();
     }
 }

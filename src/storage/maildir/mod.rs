@@ -3,6 +3,7 @@
 //! The mail itself and its UIDs are what lies on disk, for every program to see; what is kept in memory can be read again at any time.
 //! Other programs deliver, rename and remove files whenever they like, without any lock.
 
+mod arrivals;
 mod attributes;
 mod deliver;
 mod expunge;
@@ -11,10 +12,13 @@ mod flags;
 mod folder;
 pub mod folder_name;
 mod folders;
+mod index;
 pub mod interop;
 mod keywords;
+mod learned;
 mod lock;
 mod mailbox;
+mod matching;
 mod message;
 pub mod more_keywords;
 mod recent;
@@ -27,6 +31,7 @@ mod subscriptions;
 mod sync;
 mod transfer;
 mod uid_list;
+mod view;
 mod watch;
 
 use self::folder::{Folder, is_absent};
@@ -47,6 +52,8 @@ pub struct MaildirOptions {
     pub root: PathBuf,
     /// Make the root (not its parent) if it is missing.
     pub create: bool,
+    /// Where the index is kept instead of in the root, such as for a root on a network or a file system that is only read.
+    pub index: Option<PathBuf>,
 }
 
 /// Opens a user's Maildir, as that user. Nothing is read above `root`.
@@ -54,7 +61,7 @@ pub fn open(options: MaildirOptions) -> Result<Box<dyn MailStore>> {
     if options.create {
         make_root(&options.root)?;
     }
-    let root = Root::open(&options.root)?;
+    let root = Root::open(&options.root, options.index.as_deref())?;
     let has_parts = || [b"cur", b"new"].iter().any(|part| folder::is_dir(&root.dir, *part).unwrap_or(false));
     if !options.create && !has_parts() {
         // A directory that is no Maildir, such as the mount point of a disk that is not there, is not made one.

@@ -104,6 +104,15 @@ impl MoreKeywords {
         self.messages.get(base).map(|numbers| &**numbers).unwrap_or_default()
     }
 
+    /// The numbers of a message whose name had, or has, other sizes.
+    pub fn of_unique(&self, base: &[u8]) -> &[u16] {
+        let unique = file_name::unique_part(base);
+        let from = (std::ops::Bound::Included(unique), std::ops::Bound::Unbounded);
+        let candidates = self.messages.range::<[u8], _>(from).take_while(|(base, _)| base.starts_with(unique));
+        let mut same = candidates.filter(|(base, _)| file_name::unique_part(base) == unique);
+        same.next().map(|(_, numbers)| &**numbers).unwrap_or_default()
+    }
+
     /// The keywords of a message.
     pub fn keywords_of(&self, base: &[u8]) -> impl Iterator<Item = &Keyword> {
         self.of(base).iter().filter_map(|&number| self.names.get(usize::from(number))?.as_ref())

@@ -3,6 +3,7 @@
 use super::deliver::prepare_list;
 use super::folder::{Folder, is_absent, is_dir};
 use super::folder_name::{Spelling, from_entry, spelling_of, to_entry};
+use super::index::{Failure, Index};
 use super::state_file::replace;
 use crate::limits;
 use crate::log::{Level, Quoted, log};
@@ -14,21 +15,86 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Debug)]
 pub struct Root {
     pub path: PathBuf,
     pub dir: Dir,
+    /// Where the index lies.
+    index_path: PathBuf,
+    /// Opened when first asked for.
+    index: Mutex<Option<Arc<Index>>>,
 }
 
 impl Root {
     /// Opens a Maildir that is there.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path, index_path: Option<&Path>) -> Result<Self> {
         match Dir::open(path) {
-            Ok(dir) => Ok(Self { path: path.to_owned(), dir }),
+            Ok(dir) => Ok(Self {
+                path: path.to_owned(),
+                dir,
+                index_path: index_path.unwrap_or(path).to_owned(),
+                index: Mutex::new(None),
+            }),
             Err(error) if is_absent(&error) => Err(StoreError::NoSuchMailbox),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The index of this Maildir.
+    pub fn index(&self) -> Result<Arc<Index>> {
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*index {
+            Some(index) => Ok(Arc::clone(index)),
+            None => Ok(Arc::clone(index.insert(Index::open(&self.index_path)?))),
+        }
+    }
+
+    /// Opens the index anew if somebody removed the file.
+    pub fn check_index(&self) -> Result<()> {
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        if index.as_ref().is_some_and(|index| !index.is_in_place()) {
+            log!(Level::Notice, "{}: the index was removed", Quoted(self.index_path.as_os_str().as_bytes()));
+            *index = None;
+            *index = Some(Index::open(&self.index_path)?);
+        }
+        Ok(())
+    }
+
+    /// Goes on without an index that failed: with a new one if it is damaged, otherwise with one in memory.
+    pub fn change_index(&self, failed: Arc<Index>, failure: &Failure) -> Result<()> {
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        if index.as_ref().is_some_and(|index| index.id != failed.id) {
+            // Done already.
+            return Ok(());
+        }
+        let path = Quoted(self.index_path.as_os_str().as_bytes()).to_string();
+        *index = None;
+        if !failed.is_shared() {
+            log!(Level::Error, "{path}: not even an index in memory can be used: {failure}");
+            return Err(StoreError::Io(io::Error::other("no index")));
+        }
+        log!(Level::Warning, "{path}: the index cannot be used: {failure}");
+        let is_damaged = matches!(failure, Failure::Damaged(_));
+        if is_damaged {
+            failed.discard();
+        }
+        drop(failed);
+        *index = Some(if is_damaged { Index::open(&self.index_path)? } else { Index::in_memory()? });
+        Ok(())
+    }
+
+    /// Forgets what the index has of a folder that is gone.
+    pub fn forget(&self, inode: u64) {
+        let forget = || -> super::index::Result<()> {
+            let Ok(index) = self.index() else { return Ok(()) };
+            let mut writing = index.write()?;
+            writing.forget(inode)?;
+            writing.commit()
+        };
+        if let Err(failure) = forget() {
+            log!(Level::Notice, "the index keeps a mailbox that was deleted: {failure}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::file_name;
 use super::folder::{Folder, Place};
+use super::index::record::{Reader, Writer};
 use crate::log::{Level, Quoted, log};
 use crate::sys::file::{Dir, Kind, Stat, Time};
 use std::collections::HashSet;
@@ -45,22 +46,33 @@ impl Listing {
         self.found.is_empty()
     }
 
-    /// Adds the messages of a directory. What cannot be one is passed over, with one line in the log.
+    /// Adds the messages of a directory.
     pub fn read(&mut self, folder: &Folder, place: Place, said: &mut Said) -> io::Result<()> {
-        folder.place(place).each(|name, kind| {
-            // Hidden files, directories and the like of other programs are none of our business.
-            if name.first() == Some(&b'.') || kind == Kind::Directory {
-                return;
-            }
-            if !file_name::is_message(name) || !matches!(kind, Kind::File | Kind::Unknown) {
-                if said.first_time(name) {
-                    log!(Level::Warning, "passed over {}, which is no message", Quoted(name));
-                }
-                return;
-            }
-            self.add(name, place, place == Place::New, kind == Kind::Unknown);
-        })
+        each_message(folder, place, said, |name, unsure| self.add(name, place, place == Place::New, unsure))
     }
+}
+
+/// Gives the names of messages in a directory, and whether it did not say what they are. What cannot be a message is passed over, with one line in
+/// the log.
+pub fn each_message(
+    folder: &Folder,
+    place: Place,
+    said: &mut Said,
+    mut take: impl FnMut(&[u8], bool),
+) -> io::Result<()> {
+    folder.place(place).each(|name, kind| {
+        // Hidden files, directories and the like of other programs are none of our business.
+        if name.first() == Some(&b'.') || kind == Kind::Directory {
+            return;
+        }
+        if !file_name::is_message(name) || !matches!(kind, Kind::File | Kind::Unknown) {
+            if said.first_time(name) {
+                log!(Level::Warning, "passed over {}, which is no message", Quoted(name));
+            }
+            return;
+        }
+        take(name, kind == Kind::Unknown);
+    })
 }
 
 /// What was already complained of, so that the log has it once.
@@ -79,7 +91,7 @@ impl Said {
 /// The time of a directory's last change at which we looked at it, and whether that look can be relied on.
 ///
 /// The clock of a file system ticks: a change in the same tick as an earlier one, after our look, leaves no trace in the time.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Stamp {
     identity: (u64, u64),
     modified: Time,
@@ -149,14 +161,42 @@ impl Stamp {
         self.identity != (stat.device, stat.inode) || self.modified != stat.modified
     }
 
-    /// Whether it is still the same directory.
-    pub fn is_of(&self, stat: &Stat) -> bool {
-        self.identity == (stat.device, stat.inode)
+    /// Device and inode.
+    pub fn identity(&self) -> (u64, u64) {
+        self.identity
     }
 
     /// The directory and its time, if they can be relied on to show any change.
     pub fn settled(&self) -> Option<(u64, u64, Time)> {
         (self.doubt == Doubt::None).then_some((self.identity.0, self.identity.1, self.modified))
+    }
+
+    pub fn write(&self, out: &mut Writer) {
+        let (kind, until) = match self.doubt {
+            Doubt::None => (0, 0),
+            Doubt::Now => (1, 0),
+            Doubt::After(time) => (2, u64::try_from(time).unwrap_or(0)),
+        };
+        let Time { seconds, nanoseconds } = self.modified;
+        for number in
+            [self.identity.0, self.identity.1, seconds.cast_unsigned(), nanoseconds.cast_unsigned(), kind, until]
+        {
+            out.number(number);
+        }
+    }
+
+    pub fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let identity = (from.number()?, from.number()?);
+        let mut signed = || from.number::<u64>().map(u64::cast_signed);
+        let modified = Time { seconds: signed()?, nanoseconds: signed()? };
+        let (kind, until) = (from.number::<u64>()?, from.number::<u64>()?);
+        let doubt = match kind {
+            0 => Doubt::None,
+            1 => Doubt::Now,
+            2 => Doubt::After(until.into()),
+            _ => return None,
+        };
+        Some(Self { identity, modified, doubt })
     }
 
     /// Whether something may have escaped us that leaves no further trace.

@@ -1,164 +1,172 @@
-//! Message sizes: trusted where the name or the list has them, computed once where not, put right where they prove wrong.
+//! Message sizes: trusted where the name, the list or the index has them, computed once where not, put right where they prove wrong.
 
 use super::file_name;
+use super::index::Index;
+use super::index::table::Edit;
 use super::lock::Lock;
-use super::mailbox::{MaildirMailbox, Message};
+use super::mailbox::{Located, MaildirMailbox};
 use super::message::{count_wire, is_compressed};
+use super::uid_list;
 use crate::log::{Level, Quoted, log};
 use crate::storage::{Access, Result, StoreError};
 use crate::sys::file::Stat;
-use crate::types::Uid;
+use crate::types::{Uid, UidSet};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::time::Duration;
 
 impl MaildirMailbox {
     /// RFC822.SIZE.
     pub(super) fn wire_size(&mut self, uid: Uid) -> Result<u64> {
         self.take_corrections();
-        let known = |mailbox: &Self| {
-            let at = mailbox.index(uid).ok_or(StoreError::Expunged)?;
-            Ok::<_, StoreError>(mailbox.messages.get(at).and_then(Message::size))
-        };
-        if let Some(size) = known(self)? {
+        let located = self.locate_one(uid)?;
+        if let Some(size) = self.known_size(&located) {
             return Ok(size);
         }
-        let (at, file, _) = self.open_message(uid)?;
+        let (located, file, _) = self.open_message(uid)?;
         // Opening may have counted already, when the name was found to be wrong.
-        if let Some(size) = known(self)? {
+        if let Some(size) = self.known_size(&located) {
             return Ok(size);
         }
         if is_compressed(&file)? {
-            return self.refuse_compressed(at);
+            return self.refuse_compressed(&located);
         }
         let wire = count_wire(&file)?;
-        if let Some(message) = self.messages.get_mut(at) {
-            message.set_size(wire);
-            self.unrecorded_sizes += 1;
-        }
+        self.learned.set_size(uid, wire);
+        self.keep_much_learned();
         Ok(wire)
     }
 
+    /// Wire octets, if anybody knows.
+    pub(super) fn known_size(&self, located: &Located) -> Option<u64> {
+        let uid = Uid::new(located.row.uid)?;
+        self.learned.size(uid).or_else(|| located.size())
+    }
+
     /// A size in the name that is not that of the file: then nothing is taken on trust.
-    pub(super) fn check_size(&mut self, at: usize, file: &File, stat: &Stat) -> Result<()> {
-        let Some(message) = self.messages.get(at) else { return Ok(()) };
-        let named = file_name::stored_size(&message.name);
+    pub(super) fn check_size(&mut self, located: &mut Located, file: &File, stat: &Stat) -> Result<()> {
+        let Some(uid) = Uid::new(located.row.uid) else { return Ok(()) };
+        let named = file_name::stored_size(&located.name);
         // Each LF adds one octet at most.
-        let plausible = message.size().is_none_or(|w| w >= stat.size && w / 2 <= stat.size);
-        let unquestioned = self.wrong_sizes.contains_key(&message.uid);
+        let plausible = self.known_size(located).is_none_or(|w| w >= stat.size && w / 2 <= stat.size);
+        let unquestioned = self.wrong_sizes.contains_key(&uid);
         if unquestioned || (named.is_none_or(|s| s == stat.size) && plausible) {
             return Ok(());
         }
         if is_compressed(file)? {
-            return self.refuse_compressed(at);
+            return self.refuse_compressed(located);
         }
         let wire = count_wire(file)?;
-        self.correct_size(at, stat.size, wire);
+        self.correct_size(uid, &located.name, stat.size, wire);
         Ok(())
     }
 
-    fn refuse_compressed<T>(&self, at: usize) -> Result<T> {
-        let name = self.messages.get(at).map(|m| &*m.name).unwrap_or_default();
-        log!(Level::Error, "{}: {} is compressed, which imapd does not read", self.path_shown(), Quoted(name));
+    fn refuse_compressed<T>(&self, located: &Located) -> Result<T> {
+        let name = Quoted(&located.name);
+        log!(Level::Error, "{}: {name} is compressed, which imapd does not read", self.path_shown());
         Err(StoreError::Io(io::ErrorKind::InvalidData.into()))
     }
 
     /// What readers found out since.
     pub(super) fn take_corrections(&mut self) {
         for (uid, stored, wire) in self.corrections.take() {
-            if let Some(at) = self.index(uid) {
-                self.correct_size(at, stored, wire);
+            if let Ok(located) = self.locate_one(uid) {
+                self.correct_size(uid, &located.name, stored, wire);
             }
         }
     }
 
-    fn correct_size(&mut self, at: usize, stored: u64, wire: u64) {
+    fn correct_size(&mut self, uid: Uid, name: &[u8], stored: u64, wire: u64) {
         let shown = self.path_shown();
-        let Some(message) = self.messages.get_mut(at) else { return };
-        log!(
-            Level::Warning,
-            "{shown}: {} has {wire} octets, not what its name or the list says",
-            Quoted(&message.name)
-        );
-        message.set_size(wire);
-        let uid = message.uid;
+        log!(Level::Warning, "{shown}: {} has {wire} octets, not what its name or the list says", Quoted(name));
+        self.learned.set_size(uid, wire);
         self.wrong_sizes.insert(uid, (stored, wire));
     }
 
-    /// Whether so many sizes were computed, or found wrong, that the next session should be spared the work.
-    pub(super) fn sizes_are_worth_recording(&self) -> bool {
-        self.access == Access::ReadWrite
-            && (self.unrecorded_sizes > self.messages.len() / 8 || !self.wrong_sizes.is_empty())
+    /// Whether names or records carry sizes that are not true.
+    pub(super) fn has_wrong_sizes(&self) -> bool {
+        self.access == Access::ReadWrite && !self.wrong_sizes.is_empty()
     }
 
-    /// Before the list is written anew, under the lock: names without wrong sizes, and fields for those that names do not have.
-    /// Says which messages had which names.
-    pub(super) fn put_sizes_right(&mut self, lock: &mut Lock) -> Vec<(Uid, Box<[u8]>)> {
-        let mut renamed = Vec::new();
-        let wrong = std::mem::take(&mut self.wrong_sizes);
-        if self.access == Access::ReadWrite
-            && !wrong.is_empty()
-            && let Err(error) = self.rename_sizes(&wrong, lock, &mut renamed)
+    /// At the end, if nobody holds the lock: so that the next session, and other programs, are not misled.
+    pub(super) fn put_wrong_sizes_right(&mut self) {
+        if !self.has_wrong_sizes() || self.folder.check().is_err() {
+            return;
+        }
+        if let Ok(mut lock) = Lock::take(&self.folder.dir, uid_list::FILE, Duration::ZERO)
+            && let Err(error) = self.catch_up(&mut lock)
         {
             log!(Level::Warning, "{}: cannot put sizes right: {error}", self.path_shown());
         }
-        for message in &mut self.messages {
-            if let Some(size) = message.size()
-                && file_name::wire_size(&message.name).is_none()
-                && message.fields.wire_size() != Some(size)
-            {
-                message.fields.set(b'W', size.to_string().as_bytes());
-            }
-        }
-        self.unrecorded_sizes = 0;
-        renamed
     }
 
-    fn rename_sizes(
-        &mut self,
-        wrong: &BTreeMap<Uid, (u64, u64)>,
-        lock: &mut Lock,
-        done: &mut Vec<(Uid, Box<[u8]>)>,
-    ) -> Result<()> {
-        self.refresh_keywords()?;
+    /// Gives files names with their true sizes, before the list is written anew, under the lock. Says which had which names. Should we be stopped
+    /// between, a message is known again by the part of its name that stayed.
+    pub(super) fn rename_wrong_sizes(&mut self, index: &Index, lock: &mut Lock) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let wrong = std::mem::take(&mut self.wrong_sizes);
+        if self.access != Access::ReadWrite || wrong.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.keep_learned();
+        let uids: UidSet = wrong.keys().copied().collect();
+        let all = self.locate(&uids)?;
+        let sized = |located: &Located| {
+            let (stored, wire) = Uid::new(located.row.uid).and_then(|uid| wrong.get(&uid)).copied()?;
+            Some((file_name::with_sizes(&located.name, stored, wire), wire))
+        };
         // Should we be stopped between, a message's keywords are found by either name.
-        for (&uid, &(stored, wire)) in wrong {
-            if let Some(message) = self.index(uid).and_then(|at| self.messages.get(at)) {
-                let name = file_name::with_sizes(&message.name, stored, wire);
-                self.keywords.copy_more(message.base(), file_name::base(&name));
+        for located in &all {
+            if let Some((name, _)) = sized(located) {
+                self.keywords.copy_more(located.base(), file_name::base(&name));
             }
         }
         self.keywords.save(&self.folder, lock)?;
-        for (&uid, &(stored, wire)) in wrong {
+        let (mut renamed, mut rows) = (Vec::new(), BTreeMap::new());
+        let before = self.stat_cur()?;
+        for located in &all {
             lock.touch();
-            let Some(at) = self.index(uid) else { continue };
-            let renamed = self.with_file(at, |mailbox, message| {
-                let (dir, name) =
-                    (mailbox.folder.place(message.place), file_name::with_sizes(&message.name, stored, wire));
-                if *name != *message.name {
-                    dir.rename_new(&message.name, dir, &name)?;
+            let Some((name, wire)) = sized(located) else { continue };
+            let dir = self.folder.place(located.place());
+            if name != located.name {
+                match dir.rename_new(&located.name, dir, &name) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => {
+                        log!(Level::Warning, "{}: cannot put a size right: {error}", self.path_shown());
+                        continue;
+                    }
+                    Ok(()) => renamed.push((located.name.clone(), name.clone())),
                 }
-                Ok(name)
-            })?;
-            if let (Some(name), Some(message)) = (renamed, self.messages.get_mut(at)) {
-                done.push((uid, std::mem::replace(&mut message.name, name.into())));
             }
+            // EMAILID is of the name that the message had first.
+            let mut fields = located.fields.clone();
+            if fields.get(b'G').is_none() {
+                fields.set(b'G', located.base());
+            }
+            if fields.wire_size().is_some() {
+                fields.set(b'W', wire.to_string().as_bytes());
+            }
+            rows.insert(located.row.uid, (located.place(), name, fields, wire));
         }
-        Ok(())
+        let _ = (index, &self.folder.cur.sync()?);
+        let uids: Vec<u32> = rows.keys().copied().collect();
+        self.note(&uids, &before, |entry, _| {
+            let mut row = entry.row;
+            let Some((place, name, fields, wire)) = rows.get(&row.uid) else { return Edit::Row(row) };
+            let kept = row.set_name(*place, name).to_vec();
+            row.set_size(Some(*wire));
+            Edit::All(row, kept, fields.octets().to_vec())
+        })?;
+        Ok(renamed)
     }
 
     /// The list still has the old names.
-    pub(super) fn put_names_back(&mut self, renamed: Vec<(Uid, Box<[u8]>)>) {
-        for (uid, name) in renamed {
-            let Some(at) = self.index(uid) else { continue };
-            let back = self.with_file(at, |mailbox, message| {
-                let dir = mailbox.folder.place(message.place);
-                if *message.name == *name { Ok(()) } else { dir.rename_new(&message.name, dir, &name) }
-            });
-            match (back, self.messages.get_mut(at)) {
-                (Ok(Some(())), Some(message)) => message.name = name,
-                (Err(error), _) => log!(Level::Error, "{}: {uid} keeps another name: {error}", self.path_shown()),
-                _ => {}
+    pub(super) fn put_names_back(&mut self, renamed: Vec<(Vec<u8>, Vec<u8>)>) {
+        for (before, after) in renamed {
+            let (new, cur) = (&self.folder.new, &self.folder.cur);
+            let back = cur.rename_new(&after, cur, &before).or_else(|_| new.rename_new(&after, new, &before));
+            if let Err(error) = back {
+                log!(Level::Error, "{}: {} keeps its name: {error}", self.path_shown(), Quoted(&after));
             }
         }
     }

@@ -1,8 +1,7 @@
 //! What STATUS asks, remembered as long as nothing in the folder changes.
 
-use super::file_name;
 use super::mailbox::MaildirMailbox;
-use super::{recent, uid_list};
+use super::{keywords, recent, uid_list};
 use crate::storage::{Mailbox, MailboxStatus, Result, StatusWanted};
 use crate::sys::file::{Time, stat_path};
 use crate::types::{SystemFlag, Uid};
@@ -21,7 +20,7 @@ pub struct Remembered {
 #[derive(PartialEq, Eq)]
 struct Seen {
     directories: [(u64, u64, Time); 2],
-    files: [Option<(u64, u64, Time)>; 2],
+    files: [Option<(u64, u64, Time)>; 4],
 }
 
 impl Seen {
@@ -36,7 +35,7 @@ impl Seen {
         };
         Some(Self {
             directories: [directory("new")?, directory("cur")?],
-            files: [file(uid_list::FILE), file(recent::FILE)],
+            files: [uid_list::FILE, recent::FILE, keywords::LETTERS_FILE, keywords::MORE_FILE].map(file),
         })
     }
 }
@@ -44,7 +43,7 @@ impl Seen {
 impl Remembered {
     /// Remembers a status just computed, if any change from now on will show.
     pub fn new(mailbox: &MaildirMailbox, wanted: StatusWanted, status: &MailboxStatus) -> Option<Self> {
-        let settled = [mailbox.new_stamp.settled()?, mailbox.cur_stamp.settled()?];
+        let settled = mailbox.settled()?;
         let seen = Seen::look(&mailbox.folder.path)?;
         let same = seen.directories == settled && mailbox.list.is_current(&mailbox.folder.dir);
         same.then(|| Self { seen, wanted, status: status.clone() })
@@ -68,9 +67,16 @@ impl Remembered {
 }
 
 impl MaildirMailbox {
+    /// `new` and `cur` as the index has them, if their times show every change.
+    fn settled(&self) -> Option<[(u64, u64, Time); 2]> {
+        let index = self.root.index().ok()?;
+        let record = self.record(&index.read().ok()?).ok()??;
+        Some([record.new.settled()?, record.cur.settled()?])
+    }
+
     pub(super) fn status(&mut self, wanted: StatusWanted) -> Result<MailboxStatus> {
         let mut status = MailboxStatus {
-            messages: count(self.messages.len()),
+            messages: count(self.view.messages().len()),
             recent: count(self.recent.len()),
             uid_next: self.uid_next(),
             uid_validity: self.uid_validity(),
@@ -81,14 +87,11 @@ impl MaildirMailbox {
             size: 0,
         };
         if wanted.counts {
-            for message in &self.messages {
-                let letters = file_name::letters(&message.name);
-                status.unseen += u32::from(letters.system().all(|flag| flag != SystemFlag::Seen));
-                status.deleted += u32::from(letters.system().any(|flag| flag == SystemFlag::Deleted));
-            }
+            status.unseen = status.messages.saturating_sub(count(self.with_flag(SystemFlag::Seen).len()));
+            status.deleted = count(self.with_flag(SystemFlag::Deleted).len());
         }
         if wanted.size {
-            let uids: Vec<Uid> = self.messages.iter().map(|m| m.uid).collect();
+            let uids: Vec<Uid> = self.view.messages().iter().map(|shown| shown.uid).collect();
             for uid in uids {
                 // One that vanished or cannot be read adds nothing.
                 status.size = status.size.saturating_add(self.size(uid).unwrap_or(0));

@@ -1,191 +1,213 @@
-//! Bring the view up to date: UID list and directories under one lock, UIDs for what is new, and what is gone only after a second look.
+//! Bring the index and the view up to date: UID list and directories under one lock, UIDs for what is new, and what is gone only after a
+//! second look.
+//!
+//! The index has what every session knows of the folder, with stamps that say what the disk looked like then. Where they still hold there is nothing to do
+//! but to take over what other sessions wrote there.
 
 use super::file_name;
 use super::folder::Place;
-use super::interop::dovecot_uidlist::{Fields, Header, Record};
+use super::index::chunk::Row;
+use super::index::record::Record;
+use super::index::table::{Ahead, Edit};
+use super::index::{Index, Reading};
+use super::interop::dovecot_uidlist::{Fields, Header, Record as Listed};
 use super::interop::dovecot_uidvalidity;
 use super::lock::Lock;
-use super::mailbox::{MaildirMailbox, Message};
+use super::mailbox::MaildirMailbox;
+use super::matching::{Conflict, Matching, Seat};
 use super::recent;
-use super::scan::{Found, Listing, Stamp};
+use super::scan::{Found, Listing, Stamp, each_message};
 use super::uid_list::{self, Refreshed};
 use super::watch::Watch;
 use crate::limits;
 use crate::log::{Level, Quoted, log};
 use crate::storage::{Access, Changes, Result, StoreError};
+use crate::sys::clock;
 use crate::sys::file::{Kind, Stat};
-use crate::types::Uid;
-use std::collections::{HashMap, HashSet};
+use crate::types::{ModSeq, Uid, UidSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 
 /// How often `new` is listed in one look, while mail keeps arriving.
 const PASSES: usize = 5;
+/// How often a look begins anew because others changed the index meanwhile, or files shared a name.
+const TRIES: usize = 5;
 /// Seconds after which two names of one file are no delivery in progress.
 const OLD_LINK: i64 = 30;
 
-/// What a scan found, by message of the view and beyond it.
-struct Scan {
-    listing: Listing,
-    /// For each message of the view, where in the listing it is.
-    seen: Vec<Option<Found>>,
-    strangers: Vec<Found>,
-    /// Two names of one message were listed.
-    duplicates: bool,
-    /// `cur` was listed too.
-    complete: bool,
+/// Records of the list that may belong to files we do not know, by base.
+type Unmatched = HashMap<Box<[u8]>, (Uid, Fields)>;
+
+/// Bases by a part of them.
+type Bases = HashMap<Box<[u8]>, Box<[u8]>>;
+
+/// What the UID list says beyond the index.
+#[derive(Default)]
+struct News {
+    unmatched: Unmatched,
+    /// Messages of the index that the list has no more, or whose files have another UID now.
+    lost: HashSet<u32>,
+    /// Messages whose records have other fields.
+    fields: BTreeMap<u32, Fields>,
+    /// Messages that the list has by another base, which differs in sizes only.
+    bases: HashMap<u32, Box<[u8]>>,
+    /// There is no list: this is to be its first line.
+    to_be_made: Option<Header>,
 }
 
-/// Records that may belong to files we do not know, by base.
-pub(super) type Unmatched = HashMap<Box<[u8]>, (Uid, Fields)>;
+/// What a look at the directories found, beyond the matching.
+struct Scan<'t> {
+    matching: Matching<'t>,
+    new: Stamp,
+    /// Of `cur`, if that was listed too.
+    cur: Option<Stamp>,
+    /// `cur` before and after files were moved there, if it was not listed.
+    moved: Option<(Stat, Stat)>,
+    /// Messages under other bases.
+    rebased: Vec<u32>,
+}
+
+/// What is to become of the index.
+#[derive(Default)]
+struct Plan {
+    renamed: BTreeMap<u32, Seat>,
+    fields: BTreeMap<u32, Fields>,
+    /// Whether they have further keywords.
+    more: BTreeMap<u32, bool>,
+    /// Messages with other flags though their names are as before.
+    touched: HashSet<u32>,
+    gone: UidSet,
+    /// Ascending.
+    arrived: Vec<(Uid, Seat, Fields)>,
+}
 
 impl MaildirMailbox {
     /// What [`crate::storage::Mailbox::sync`] promises.
     pub(super) fn look(&mut self) -> Result<Changes> {
         self.folder.check()?;
+        self.root.check_index()?;
+        self.ahead = Ahead::default();
         let noticed = self.watch.as_ref().is_some_and(Watch::drain);
         let (new, cur) = (self.stat_part(b"new")?, self.stat_part(b"cur")?);
-        let first = self.uid_validity.is_none();
-        let replaced = !self.new_stamp.is_of(&new) || !self.cur_stamp.is_of(&cur);
-        if !first && replaced {
+        if !self.folder.has_parts(&new, &cur) {
             return Err(StoreError::NoSuchMailbox);
         }
-        let look_in_cur = first || self.cur_stamp.is_outdated(&cur) || (noticed && self.cur_stamp.in_doubt());
-        let look_in_new = look_in_cur || self.new_stamp.is_outdated(&new) || noticed;
-        let mut changes = std::mem::take(&mut self.pending);
-        if look_in_new
-            || !self.list.is_current(&self.folder.dir)
-            || !self.keywords.is_current(&self.folder.dir)
-            || self.sizes_are_worth_recording()
-        {
-            let looked = self.look_closely(look_in_cur, &mut changes);
-            self.messages.sort_unstable_by_key(|m| m.uid);
-            if let Err(error) = looked {
-                // What was learnt until then is told next time, and nothing of it is taken for read.
-                self.pending = changes;
-                self.list.distrust();
-                self.cur_stamp.distrust();
-                return Err(error);
-            }
-        }
-        self.settle(&mut changes);
+        let mut changes = self.with_index(|mailbox, index| mailbox.look_with(index, (&new, &cur), noticed))?;
+        changes.flags = changes.flags.union(&std::mem::take(&mut self.renamed_flags)).difference(&changes.expunged);
+        changes.flags = changes.flags.difference(&changes.arrived).intersection(self.view.uids());
+        let keywords = self.keywords.keywords().len();
+        changes.new_keywords = keywords > self.keywords_told;
+        self.keywords_told = keywords;
         Ok(changes)
     }
 
-    fn stat_part(&self, name: &[u8]) -> Result<Stat> {
+    pub(super) fn stat_part(&self, name: &[u8]) -> Result<Stat> {
         match self.folder.dir.stat_through(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StoreError::NoSuchMailbox),
             other => Ok(other?),
         }
     }
 
-    fn look_closely(&mut self, look_in_cur: bool, changes: &mut Changes) -> Result<()> {
-        let mut lock = self.lock_for_news()?;
-        self.without_uid = false;
-        let vanished: HashSet<Box<[u8]>> = if self.keywords.any_has_more() {
-            self.messages.iter().filter(|m| m.gone).map(|m| m.base().into()).collect()
-        } else {
-            HashSet::new()
-        };
-        let (mut unmatched, list_made) = self.read_list(lock.as_mut())?;
-        self.refresh_keywords()?;
-        let scan = self.scan(look_in_cur, lock.is_some(), &unmatched)?;
-        self.take_seen(&scan, changes);
-        let (mut arrived, mut dealt) = (Vec::new(), Vec::new());
-        for found in &scan.strangers {
-            let name = scan.listing.name(found);
-            // A record below what we have told of is that of a message which was gone and came back: that needs a new UID.
-            match unmatched.remove(file_name::base(name)).filter(|(uid, _)| uid.get() >= self.uid_next) {
-                Some((uid, fields)) => arrived.push((found, uid, fields)),
-                None => dealt.push(found),
+    fn look_with(&mut self, index: &Index, (new, cur): (&Stat, &Stat), noticed: bool) -> Result<Changes> {
+        let record = self.record(&index.read()?)?;
+        let in_cur = record.as_ref().is_none_or(|r| r.cur.is_outdated(cur) || (noticed && r.cur.in_doubt()));
+        let mut fresh = UidSet::new();
+        let untold = self.untold(record.as_ref());
+        let mut told = false;
+        if in_cur || record.as_ref().is_none_or(|r| self.must_look(r, new, noticed)) {
+            let mut lock = self.lock_for_news(record.is_some())?;
+            fresh = self.update(index, lock.as_mut(), in_cur)?;
+            told = lock.is_some();
+            if told {
+                self.note_told(index, untold)?;
             }
         }
-        let highest = arrived.iter().map(|(_, uid, _)| uid.get()).max().unwrap_or(0);
-        let untold = self.list.header().and_then(|h| recent::first_untold(&self.folder.dir, h.uid_validity));
-        for (found, uid, fields) in arrived {
-            if untold.map_or(found.fresh, |first| uid.get() >= first) {
-                self.recent.insert(uid);
+        let reading = index.read()?;
+        let Some(record) = self.record(&reading)? else { return Err(StoreError::NoSuchMailbox) };
+        let changes = self.view.adopt(index, &reading, &record)?;
+        let renamed = self.renamed_flags.intersection(self.view.uids());
+        self.more.retain(|uid, _| !changes.expunged.contains(*uid));
+        if self.keywords.any_has_more() || !self.more.is_empty() {
+            let looked_at = changes.arrived.union(&changes.flags).union(&renamed);
+            reading.find_all(record.number, &looked_at, |entry| {
+                let more = self.keywords.more_flags(file_name::base(entry.kept));
+                Uid::new(entry.row.uid).into_iter().for_each(|uid| self.show_more(uid, more.clone()));
+            })?;
+        }
+        drop(reading);
+        if self.header.is_none() {
+            self.header = record.list.header();
+            self.list.resume(&record.list);
+        }
+        self.uid_next = self.uid_next.max(record.uid_next);
+        if !changes.arrived.is_empty() || !changes.expunged.is_empty() {
+            let is_recent = |uid: &Uid| untold.map_or(fresh.contains(*uid), |first| uid.get() >= first);
+            let recent: UidSet = changes.arrived.iter().filter(is_recent).collect();
+            self.recent = self.recent.union(&recent).intersection(self.view.uids());
+            if !recent.is_empty() && !told {
+                self.note_told(index, untold)?;
             }
-            changes.arrived.insert(uid);
-            self.messages.push(Message::new(uid, found.place, scan.listing.name(found), fields));
         }
-        let mut next = self.uid_next.max(highest.saturating_add(1));
-        if let Some(lock) = &mut lock {
-            self.clean_keywords(&scan, &vanished, lock);
-            self.deal(lock, &scan.listing, dealt, list_made, changes)?;
-            next = self.list.next_uid().max(next);
-        } else {
-            if !dealt.is_empty() {
-                self.look_again();
-            }
-            self.waiting = unmatched;
-        }
-        self.messages.sort_unstable_by_key(|m| m.uid);
-        // Never lower than it was, whatever another program wrote.
-        self.uid_next = next;
-        self.uid_validity = self.list.header().map(|h| h.uid_validity);
-        if lock.is_some() {
-            self.note_told(untold, list_made);
-        }
-        if let Some(lock) = lock.as_mut().filter(|_| scan.complete || self.sizes_are_worth_recording()) {
-            self.tidy_list(lock);
-        }
-        Ok(())
+        Ok(changes)
+    }
+
+    /// Whether `new`, the list or the keywords are others than the index has.
+    pub(super) fn must_look(&self, record: &Record, new: &Stat, noticed: bool) -> bool {
+        record.new.is_outdated(new)
+            || (noticed && record.new.in_doubt())
+            || self.without_uid
+            || self.check_more
+            || (self.access == Access::ReadWrite && record.in_new > 0 && self.header.is_none())
+            || (self.access == Access::ReadWrite && !self.wrong_sizes.is_empty())
+            || !record.list.is_current(&self.folder.dir)
+            || !self.keywords.is_current(&self.folder.dir)
+            || record.keywords != *self.keywords.letters_meaning()
+    }
+
+    /// The index's record of this folder, if it is of this folder. [`StoreError::NoSuchMailbox`] if it is, but its UIDs were dealt anew.
+    pub(super) fn record(&self, reading: &Reading<'_>) -> Result<Option<Record>> {
+        Ok(reading.record(self.folder.inode())?.filter(|record| self.is_ours(record)))
+    }
+
+    pub(super) fn is_ours(&self, record: &Record) -> bool {
+        let validity = self.header.as_ref().map(|header| header.uid_validity);
+        self.folder.has_stamps(&record.new, &record.cur) && validity.is_none_or(|known| known == record.uid_validity)
+    }
+
+    /// The first UID that no session was told of, if that is known.
+    fn untold(&self, record: Option<&Record>) -> Option<u32> {
+        let validity = record.map(|r| r.uid_validity).or_else(|| self.header.as_ref().map(|h| h.uid_validity));
+        validity.and_then(|validity| recent::first_untold(&self.folder.dir, validity))
     }
 
     /// Notes what this session is told of, so that no other calls it recent. With a new list, and no mail but in `new`, nothing was told yet.
-    fn note_told(&mut self, untold: Option<u32>, list_made: bool) {
+    fn note_told(&mut self, index: &Index, untold: Option<u32>) -> Result<()> {
+        let reading = index.read()?;
+        let Some(record) = self.record(&reading)? else { return Ok(()) };
         let first = match self.access {
-            Access::ReadWrite => self.uid_next,
-            Access::ReadOnly if list_made && self.messages.iter().all(|m| m.place == Place::New) => {
-                self.messages.first().map_or(self.uid_next, |m| m.uid.get())
+            Access::ReadWrite => record.uid_next,
+            Access::ReadOnly if untold.is_none() && record.messages > 0 && record.in_new == record.messages => {
+                reading.entries(record.number)?.next().map_or(record.uid_next, |entry| entry.row.uid)
             }
-            Access::ReadOnly => return,
+            Access::ReadOnly => return Ok(()),
         };
-        if let Some(uid_validity) = self.uid_validity
-            && untold != Some(first)
-            && let Err(error) = recent::write(&self.folder.dir, self.folder.file_mode, uid_validity, first)
+        if untold != Some(first)
+            && let Err(error) = recent::write(&self.folder.dir, self.folder.file_mode, record.uid_validity, first)
             && self.said.first_time(b":recent")
         {
             log!(Level::Notice, "{}: cannot note what is recent: {error}", self.path_shown());
         }
-    }
-
-    /// A letter that got its name, or a further keyword, gives other flags to messages whose names are as before: the next sync tells.
-    pub(super) fn refresh_keywords(&mut self) -> Result<()> {
-        if let Some(before) = self.keywords.refresh(&self.folder.dir)? {
-            let files = self.messages.iter().map(|m| (m.uid, &*m.name));
-            for (uid, flags) in self.keywords.changed_since(&before, files) {
-                self.shown.entry(uid).or_insert(flags);
-            }
-        }
         Ok(())
     }
 
-    /// Forgets the further keywords of messages that a complete look under the lock did not show.
-    fn clean_keywords(&mut self, scan: &Scan, vanished: &HashSet<Box<[u8]>>, lock: &mut Lock) {
-        if !scan.complete || self.access != Access::ReadWrite || !self.keywords.any_has_more() {
-            return;
-        }
-        let bases = scan.listing.iter().map(|(_, name)| file_name::base(name));
-        let mut live: HashSet<&[u8]> = bases.filter(|base| self.keywords.has_more(base)).collect();
-        // A file that came under the name of one that went before is another message.
-        live.retain(|base| !vanished.contains(*base));
-        self.keywords.keep_more(&live);
-        if let Err(error) = self.keywords.save(&self.folder, lock)
-            && self.said.first_time(b":keywords")
-        {
-            log!(Level::Notice, "{}: cannot forget old keywords: {error}", self.path_shown());
-        }
-    }
-
     /// The lock, or `None` if it cannot be had but there is a list to show the mailbox by.
-    fn lock_for_news(&mut self) -> Result<Option<Lock>> {
+    fn lock_for_news(&mut self, is_known: bool) -> Result<Option<Lock>> {
         match self.folder.lock(limits::TIME_LOCK_FOR_NEWS) {
             Ok(lock) => Ok(Some(lock)),
             Err(StoreError::NoSuchMailbox) => Err(StoreError::NoSuchMailbox),
             Err(error) => {
-                if self.uid_validity.is_none() && self.folder.dir.stat(uid_list::FILE).is_err() {
+                if !is_known && self.folder.dir.stat(uid_list::FILE).is_err() {
                     return Err(error);
                 }
                 if self.said.first_time(b":lock") {
@@ -196,168 +218,559 @@ impl MaildirMailbox {
         }
     }
 
-    /// Reads what is new in the UID list, makes one if there is none (and says so), and says which files it knows that we do not.
-    fn read_list(&mut self, mut lock: Option<&mut Lock>) -> Result<(Unmatched, bool)> {
-        loop {
-            let (records, replaced) = match self.list.refresh(&self.folder.dir)? {
-                Refreshed::Unchanged => (Vec::new(), false),
-                Refreshed::Appended(records) => (records, false),
-                Refreshed::Replaced(records) => (records, true),
-                Refreshed::Missing | Refreshed::Broken(_) if lock.is_none() => {
+    /// Looks at everything, since a file was not where the index has it.
+    pub(super) fn find_again(&mut self, mut lock: Option<&mut Lock>) -> Result<()> {
+        let mut own = None;
+        if lock.is_none() {
+            own = self.lock_for_news(true)?;
+        }
+        self.with_index(|mailbox, index| {
+            let lock = match lock.as_deref_mut() {
+                None => own.as_mut(),
+                lock => lock,
+            };
+            mailbox.update(index, lock, true).map(drop)
+        })
+    }
+
+    /// Brings the index up to date with the disk; gives the UIDs of messages that nobody was told of before. Without the lock, files that have no UID
+    /// stay unknown.
+    pub(super) fn update(&mut self, index: &Index, mut lock: Option<&mut Lock>, in_cur: bool) -> Result<UidSet> {
+        let mut in_cur = in_cur;
+        for _ in 0..TRIES {
+            match self.update_once(index, lock.as_deref_mut(), in_cur)? {
+                Some(fresh) => {
+                    if let Some(lock) = lock {
+                        self.tidy(index, lock)?;
+                    }
+                    return Ok(fresh);
+                }
+                // Files shared a name, or another session was faster: all of it again.
+                None => in_cur = true,
+            }
+        }
+        Err(StoreError::InUse)
+    }
+
+    fn update_once(&mut self, index: &Index, mut lock: Option<&mut Lock>, in_cur: bool) -> Result<Option<UidSet>> {
+        self.ahead = Ahead::default();
+        self.without_uid = false;
+        let reading = index.read()?;
+        let mut before = self.record(&reading)?;
+        let mut news = self.read_list(&reading, &mut before, lock.is_some())?;
+        let number = before.as_ref().map(|record| record.number);
+        let mut plan = Plan::default();
+        self.take_keywords(&reading, before.as_ref(), &mut plan)?;
+        let mut scan = self.scan(&reading, before.as_ref(), in_cur, lock.is_some(), &news)?;
+        if !scan.matching.conflicts.is_empty() {
+            let conflicts = std::mem::take(&mut scan.matching.conflicts);
+            if lock.is_some() && self.access == Access::ReadWrite && self.resolve(conflicts)? {
+                return Ok(None);
+            }
+        }
+        if scan.cur.is_some() {
+            plan.gone = scan.matching.missing();
+        }
+        let lost: UidSet = news.lost.iter().copied().filter_map(Uid::new).collect();
+        plan.gone = plan.gone.union(&lost);
+        plan.renamed = std::mem::take(&mut scan.matching.renamed);
+        plan.renamed.retain(|uid, _| !news.lost.contains(uid));
+        plan.fields = std::mem::take(&mut news.fields);
+        let first_new = before.as_ref().map_or(1, |record| record.uid_next).max(self.uid_next);
+        let (mut fresh, list_made) = (UidSet::new(), news.to_be_made.is_some());
+        let is_new = before.is_none();
+        let mut dealt = Vec::new();
+        // Bases of `unmatched` by their unique parts, if it comes to that.
+        let mut by_unique: Option<Bases> = None;
+        for (found, name) in scan.matching.strangers.iter() {
+            let base = file_name::base(name);
+            // A record below what we have told of is that of a message which was gone and came back: that needs a new UID.
+            let mut record = news.unmatched.remove(base);
+            if record.is_none() && scan.cur.is_some() && !news.unmatched.is_empty() {
+                // The name may have got other sizes since the list was written.
+                let by_unique = by_unique.get_or_insert_with(|| {
+                    let unique = |base: &[u8]| file_name::unique_part(base).into();
+                    news.unmatched.keys().map(|base| (unique(base), base.clone())).collect()
+                });
+                record = by_unique.get(file_name::unique_part(base)).and_then(|base| news.unmatched.remove(base));
+                scan.rebased.extend(record.iter().map(|(uid, _)| uid.get()));
+            }
+            // What this session shows it knows better than an index that is made anew.
+            match record.filter(|(uid, _)| uid.get() >= first_new || (is_new && self.view.uids().contains(*uid))) {
+                Some((uid, fields)) => {
+                    if found.fresh {
+                        fresh.insert(uid);
+                    }
+                    plan.arrived.push((uid, (found.place, name.to_vec()), fields));
+                }
+                None => dealt.push(found),
+            }
+        }
+        let highest = plan.arrived.iter().map(|(uid, ..)| uid.get()).max().unwrap_or(0);
+        let mut next = first_new.max(highest.saturating_add(1));
+        if let Some(lock) = lock.as_deref_mut() {
+            self.clean_keywords(&reading, number, &scan, &plan, lock)?;
+            let listing = &scan.matching.strangers;
+            let dealt = self.deal(lock, &reading, number, listing, dealt, news.to_be_made.take(), next, &plan)?;
+            for (uid, found) in dealt {
+                // Nobody was told of it before us; but mail that was in cur before there was a list is not new.
+                if found.fresh || !list_made {
+                    fresh.insert(uid);
+                }
+                let seat = (found.place, listing.name(found).to_vec());
+                plan.arrived.push((uid, seat, Fields::default()));
+            }
+            next = self.list.next_uid().max(next);
+        } else {
+            self.without_uid = !dealt.is_empty();
+        }
+        plan.arrived.sort_unstable_by_key(|(uid, ..)| *uid);
+        let rebased = !scan.rebased.is_empty();
+        let Scan { new, cur, moved, .. } = scan;
+        drop(reading);
+        let done = self.write(index, before, plan, next, (new, cur, moved))?;
+        if done && rebased && lock.is_some() {
+            self.rewrite_list(index)?;
+        }
+        Ok(done.then_some(fresh))
+    }
+
+    /// Writes what was found into the index; `false` if another session has written there meanwhile.
+    fn write(
+        &mut self,
+        index: &Index,
+        before: Option<Record>,
+        plan: Plan,
+        uid_next: u32,
+        (new, cur, moved): (Stamp, Option<Stamp>, Option<(Stat, Stat)>),
+    ) -> Result<bool> {
+        let Some(header) = self.list.header().cloned() else { return Err(StoreError::NoSuchMailbox) };
+        let mut writing = index.write()?;
+        let current = writing.record(self.folder.inode())?;
+        if before.as_ref().is_some_and(|before| current.as_ref().map(|now| now.version) != Some(before.version)) {
+            return Ok(false);
+        }
+        let version = before.as_ref().map(|record| record.version);
+        let is_new = before.is_none();
+        let mut record = match before {
+            Some(record) => record,
+            None => {
+                if current.is_some_and(|current| self.is_ours(&current) && current.uid_validity == header.uid_validity)
+                {
+                    // Another session was faster.
+                    return Ok(false);
+                }
+                writing.forget(self.folder.inode())?;
+                let first = self.view.highest().next(clock::microseconds());
+                Record {
+                    number: writing.new_number()?,
+                    version: 0,
+                    uid_validity: header.uid_validity,
+                    uid_next,
+                    highest: first,
+                    floor: first,
+                    expunged: 0,
+                    messages: 0,
+                    in_new: 0,
+                    new,
+                    cur: Stamp::default(),
+                    list: self.list.state(),
+                    keywords: Default::default(),
+                }
+            }
+        };
+        let unchanged = record.clone();
+        let Plan { renamed, mut fields, more, touched, gone, arrived } = plan;
+        let changed =
+            !(renamed.is_empty() && fields.is_empty() && more.is_empty() && touched.is_empty() && gone.is_empty());
+        if (changed || !arrived.is_empty()) && !is_new {
+            record.highest = record.highest.next(clock::microseconds());
+        }
+        let modseq = record.highest;
+        if changed {
+            let mut uids: Vec<u32> =
+                renamed.keys().chain(fields.keys()).chain(more.keys()).chain(&touched).copied().collect();
+            uids.extend(gone.iter().map(Uid::get));
+            uids.sort_unstable();
+            uids.dedup();
+            let mut removed = UidSet::new();
+            let (messages, in_new) = (&mut record.messages, &mut record.in_new);
+            writing.edit(unchanged.number, uids.into_iter(), |entry| {
+                let mut row = entry.row;
+                if Uid::new(row.uid).is_some_and(|uid| gone.contains(uid)) {
+                    removed.extend(Uid::new(row.uid));
+                    *messages = messages.saturating_sub(1);
+                    *in_new = in_new.saturating_sub(u32::from(row.place() == Place::New));
+                    return Edit::Remove;
+                }
+                let was_new = row.place() == Place::New;
+                let mut kept = entry.kept.to_vec();
+                if let Some((place, name)) = renamed.get(&row.uid) {
+                    let letters = row.letters;
+                    if file_name::base(entry.kept) != file_name::base(name) {
+                        row.set_size(file_name::wire_size(name));
+                    }
+                    kept = row.set_name(*place, name).to_vec();
+                    if row.letters != letters {
+                        row.modseq = modseq.get();
+                    }
+                }
+                if let Some(&more) = more.get(&row.uid) {
+                    row.set_more(more);
+                    row.modseq = modseq.get();
+                }
+                if touched.contains(&row.uid) {
+                    row.modseq = modseq.get();
+                }
+                *in_new = in_new.saturating_sub(u32::from(was_new)) + u32::from(row.place() == Place::New);
+                let fields = fields.remove(&row.uid).map_or_else(|| entry.fields.to_vec(), |f| f.octets().to_vec());
+                Edit::All(row, kept, fields)
+            })?;
+            if !removed.is_empty() {
+                writing.note_expunged(&mut record, &removed)?;
+            }
+        }
+        if !arrived.is_empty() {
+            record.messages = record.messages.saturating_add(u32::try_from(arrived.len()).unwrap_or(u32::MAX));
+            let rows = arrived.iter().map(|(uid, (place, name), fields)| {
+                let (mut row, kept) = Row::new(uid.get(), *place, name, modseq);
+                row.set_more(self.keywords.has_more(file_name::base(name)));
+                if row.size().is_none() {
+                    row.set_size(fields.wire_size());
+                }
+                (row, kept, fields.octets())
+            });
+            let in_new = arrived.iter().filter(|(_, (place, _), _)| *place == Place::New).count();
+            record.in_new = record.in_new.saturating_add(u32::try_from(in_new).unwrap_or(0));
+            writing.append(record.number, rows)?;
+        }
+        record.new = new;
+        match (cur, moved) {
+            (Some(cur), _) => record.cur = cur,
+            (None, Some((before, after))) if !record.cur.changed(&before) => record.cur = Stamp::after_writing(&after),
+            _ => {}
+        }
+        if self.without_uid {
+            // They are looked for next time, wherever they lie.
+            record.new.distrust();
+            record.cur.distrust();
+        }
+        record.uid_next = record.uid_next.max(uid_next);
+        record.list = self.list.state();
+        record.keywords = self.keywords.letters_meaning().clone();
+        if is_new || record != unchanged {
+            writing.set_record(self.folder.inode(), &mut record)?;
+            writing.commit()?;
+        }
+        debug_assert!(version.is_none_or(|version| version <= record.version));
+        self.header = Some(header);
+        Ok(true)
+    }
+
+    /// Reads what is new in the UID list and compares it with the index. `before` becomes `None` if it turns out to be another mailbox's.
+    fn read_list(&mut self, reading: &Reading<'_>, before: &mut Option<Record>, locked: bool) -> Result<News> {
+        match before {
+            Some(record) => self.list.resume(&record.list),
+            // All of it is to be read.
+            None => self.list = uid_list::UidListFile::default(),
+        }
+        let (records, replaced) = loop {
+            match self.list.refresh(&self.folder.dir)? {
+                Refreshed::Unchanged => break (Vec::new(), false),
+                Refreshed::Appended(records) => break (records, false),
+                Refreshed::Replaced(records) => break (records, true),
+                Refreshed::Missing | Refreshed::Broken(_) if !locked => {
                     return Err(StoreError::Io(io::Error::other("the UID list cannot be read, nor another made")));
                 }
                 Refreshed::Broken(why) => {
                     log!(Level::Error, "{}: UID list cannot be used and is set aside: {why}", self.path_shown());
                     uid_list::set_aside(&self.folder.dir)?;
-                    continue;
                 }
                 Refreshed::Missing => {
-                    self.make_list(lock.as_deref_mut())?;
-                    // We know what we have just written.
-                    return Ok((Unmatched::new(), self.uid_validity.is_none()));
+                    let header = self.header_to_be(before.as_ref());
+                    return Ok(News { to_be_made: Some(header), ..News::default() });
                 }
-            };
-            let header = self.list.header();
-            if self.uid_validity.is_some() && self.uid_validity != header.map(|h| h.uid_validity) {
-                return Err(StoreError::NoSuchMailbox);
             }
-            return Ok((self.compare(records, replaced), false));
-        }
-    }
-
-    /// A new list; for a folder that is open already, the one that vanished, from what we know of it.
-    fn make_list(&mut self, lock: Option<&mut Lock>) -> Result<()> {
-        if let Some(lock) = lock {
-            lock.touch();
-        }
-        let mut header = match (self.list.header(), self.uid_validity) {
-            (Some(header), Some(_)) => {
-                log!(Level::Error, "{}: UID list vanished and is written again", self.path_shown());
-                header.clone()
-            }
-            _ => Header::new(dovecot_uidvalidity::next(&self.root.dir), new_guid()),
         };
-        header.next_uid = header.next_uid.max(self.uid_next).max(self.list.next_uid());
-        let messages = &self.messages;
-        let records = messages.iter().filter(|m| !m.gone).map(|m| (m.uid, m.fields.clone(), m.base()));
-        self.list.rewrite(&self.folder.dir, &header, records)
+        let Some(header) = self.list.header() else { return Err(StoreError::NoSuchMailbox) };
+        if self.header.as_ref().is_some_and(|known| known.uid_validity != header.uid_validity) {
+            return Err(StoreError::NoSuchMailbox);
+        }
+        if before.as_ref().is_some_and(|record| {
+            let known = record.list.header().and_then(|header| header.guid);
+            record.uid_validity != header.uid_validity
+                || (known.is_some() && header.guid.is_some() && known != header.guid)
+        }) {
+            // The directory of a mailbox that is gone was given to another.
+            *before = None;
+        }
+        self.compare(reading, before.as_ref(), records, replaced)
     }
 
-    /// Compares records with the view: what has another UID now, or none, is no longer the message we knew.
-    fn compare(&mut self, records: Vec<Record>, replaced: bool) -> Unmatched {
-        let mut unmatched = std::mem::take(&mut self.waiting);
-        if records.is_empty() && !replaced {
-            return unmatched;
-        }
-        if replaced {
-            unmatched.clear();
-        }
-        let renamed = if replaced { self.take_renamed(&records) } else { 0 };
-        for record in records {
+    /// The first line of a list that is to be made; for a folder that the index knows, of the one that vanished.
+    fn header_to_be(&self, before: Option<&Record>) -> Header {
+        let known = self.header.clone().or_else(|| before?.list.header());
+        let mut header = match known {
+            Some(header) => {
+                log!(Level::Error, "{}: UID list vanished and is written again", self.path_shown());
+                header
+            }
+            None => Header::new(dovecot_uidvalidity::next(&self.root.dir), new_guid()),
+        };
+        let next = before.map_or(1, |record| record.uid_next);
+        header.next_uid = header.next_uid.max(self.uid_next).max(self.list.next_uid()).max(next);
+        header.guid.get_or_insert_with(|| Header::new(header.uid_validity, new_guid()).guid.unwrap_or_default());
+        header
+    }
+
+    /// Compares records with the index: what has another UID now, or none, is no longer the message we knew.
+    fn compare(
+        &mut self,
+        reading: &Reading<'_>,
+        before: Option<&Record>,
+        records: Vec<Listed>,
+        replaced: bool,
+    ) -> Result<News> {
+        let mut news = News::default();
+        let Some(record) = before else {
             // The same base twice: the later UID counts.
-            unmatched.insert(record.base, (record.uid, record.fields));
-        }
-        let mut lost = 0;
-        for message in self.messages.iter_mut().filter(|m| !m.gone) {
-            match unmatched.get(message.base()) {
-                Some((uid, _)) if *uid == message.uid => {
-                    if let Some((_, fields)) = unmatched.remove(message.base()) {
-                        message.fields = fields;
-                    }
-                    continue;
+            news.unmatched.extend(records.into_iter().map(|r| (r.base, (r.uid, r.fields))));
+            return Ok(news);
+        };
+        if replaced {
+            let mut listed = records.into_iter().peekable();
+            reading.each(record.number, |entry| {
+                while let Some(other) = listed.next_if(|r| r.uid.get() < entry.row.uid) {
+                    news.unmatched.insert(other.base, (other.uid, other.fields));
                 }
-                None if !replaced => continue,
-                _ => {}
-            }
-            message.gone = true;
-            lost += 1;
+                match listed.next_if(|r| r.uid.get() == entry.row.uid) {
+                    Some(same) => {
+                        let base = file_name::base(entry.kept);
+                        if *same.base != *base {
+                            if file_name::unique_part(&same.base) == file_name::unique_part(base) {
+                                news.bases.insert(entry.row.uid, same.base);
+                            } else {
+                                news.lost.insert(entry.row.uid);
+                                news.unmatched.insert(same.base, (same.uid, same.fields.clone()));
+                            }
+                        }
+                        if same.fields.octets() != entry.fields {
+                            news.fields.insert(entry.row.uid, same.fields);
+                        }
+                    }
+                    None => drop(news.lost.insert(entry.row.uid)),
+                }
+            })?;
+            news.unmatched.extend(listed.map(|r| (r.base, (r.uid, r.fields))));
+        } else {
+            news.unmatched.extend(records.into_iter().map(|r| (r.base, (r.uid, r.fields))));
         }
-        if lost + renamed > 0 {
-            log!(Level::Notice, "{}: another program's UID list: {lost} lost, {renamed} renamed", self.path_shown());
+        // Records of what was expunged are of no interest.
+        let known = record.uid_next;
+        news.unmatched.retain(|_, (uid, _)| uid.get() >= known);
+        if !news.unmatched.is_empty() {
+            reading.each(record.number, |entry| {
+                if news.unmatched.contains_key(file_name::base(entry.kept)) {
+                    news.lost.insert(entry.row.uid);
+                }
+            })?;
         }
-        unmatched
+        if !news.lost.is_empty() {
+            log!(Level::Notice, "{}: another program's UID list: {} lost", self.path_shown(), news.lost.len());
+        }
+        Ok(news)
     }
 
-    /// A list written anew may give a UID to the same message under another name: one whose wrong sizes were taken out of its name.
-    fn take_renamed(&mut self, records: &[Record]) -> usize {
-        let mut renamed = 0;
-        for message in self.messages.iter_mut().filter(|m| !m.gone) {
-            let Ok(at) = records.binary_search_by_key(&message.uid, |r| r.uid) else { continue };
-            let Some(record) = records.get(at).filter(|r| *r.base != *message.base()) else { continue };
-            let unique = |base: &[u8]| base.split(|&b| b == b',').next().map(<[u8]>::to_vec);
-            if unique(&record.base) == unique(message.base()) {
-                let info = message.name.get(message.base().len()..).unwrap_or_default();
-                // Its keywords went along; the file that says so is read next.
-                self.keywords.copy_more(message.base(), &record.base);
-                message.name = [&*record.base, info].concat().into();
-                renamed += 1;
-            }
-        }
-        renamed
+    /// A letter that got its name, or a further keyword, gives other flags to messages whose names are as before: the next sync tells.
+    pub(super) fn refresh_keywords(&mut self) -> Result<()> {
+        self.with_index(|mailbox, index| {
+            let reading = index.read()?;
+            let record = mailbox.record(&reading)?;
+            let mut plan = Plan::default();
+            mailbox.take_keywords(&reading, record.as_ref(), &mut plan)?;
+            // Their rows are put right by the next update.
+            mailbox.check_more |= !plan.more.is_empty();
+            Ok(())
+        })
     }
 
-    fn scan(&mut self, look_in_cur: bool, locked: bool, expected: &Unmatched) -> Result<Scan> {
+    fn take_keywords(&mut self, reading: &Reading<'_>, record: Option<&Record>, plan: &mut Plan) -> Result<()> {
+        // In the midst of a change of our own, under the lock, what is not saved yet must not be lost.
+        let before = if self.keywords.is_unsaved() { None } else { self.keywords.refresh(&self.folder.dir)? };
+        if let Some(before) = &before {
+            let changed = super::index::chunk::Packed::of(self.keywords.changed_letters(before.letters()));
+            let affected = self.view.messages().iter().filter(|shown| shown.letters.0 & changed.0 != 0);
+            affected.for_each(|shown| self.renamed_flags.insert(shown.uid));
+        }
+        let Some(record) = record else { return Ok(()) };
+        let letters = super::index::chunk::Packed::of(self.keywords.changed_letters(&record.keywords));
+        let any_more = before.as_ref().is_some_and(|b| b.any_has_more()) || self.keywords.any_has_more();
+        let look_at_more = any_more && (before.is_some() || std::mem::take(&mut self.check_more));
+        if letters.0 == 0 && !look_at_more {
+            return Ok(());
+        }
+        reading.each(record.number, |entry| {
+            if entry.row.letters.0 & letters.0 != 0 {
+                plan.touched.insert(entry.row.uid);
+            }
+            let base = file_name::base(entry.kept);
+            if look_at_more {
+                let has = self.keywords.has_more(base);
+                if has != entry.row.has_more() {
+                    plan.more.insert(entry.row.uid, has);
+                }
+                if before.as_ref().is_some_and(|before| self.keywords.has_other_more(before, base)) {
+                    Uid::new(entry.row.uid).into_iter().for_each(|uid| self.renamed_flags.insert(uid));
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Forgets the further keywords of messages that a complete look under the lock did not show.
+    fn clean_keywords(
+        &mut self,
+        reading: &Reading<'_>,
+        number: Option<u32>,
+        scan: &Scan<'_>,
+        plan: &Plan,
+        lock: &mut Lock,
+    ) -> Result<()> {
+        let may_forget = self.access == Access::ReadWrite && !self.keywords.is_unsaved();
+        if scan.cur.is_none() || !may_forget || !self.keywords.any_has_more() {
+            return Ok(());
+        }
+        let mut live: HashSet<Vec<u8>> = HashSet::new();
+        let mut dead: HashSet<Vec<u8>> = HashSet::new();
+        if let Some(number) = number {
+            reading.each(number, |entry| {
+                let base = file_name::base(entry.kept);
+                if self.keywords.has_more(base) {
+                    let gone = Uid::new(entry.row.uid).is_some_and(|uid| plan.gone.contains(uid));
+                    // A file that came under the name of one that went before is another message.
+                    if gone {
+                        dead.insert(base.to_vec())
+                    } else {
+                        live.insert(base.to_vec())
+                    };
+                    if let Some((_, name)) = plan.renamed.get(&entry.row.uid).filter(|_| !gone) {
+                        let now = file_name::base(name);
+                        self.keywords.copy_more(base, now);
+                        live.insert(now.to_vec());
+                    }
+                }
+            })?;
+        }
+        let strangers = scan.matching.strangers.iter().map(|(_, name)| file_name::base(name));
+        live.extend(strangers.filter(|base| !dead.contains(*base)).map(<[u8]>::to_vec));
+        self.keywords.keep_more(&live.iter().map(Vec::as_slice).collect());
+        if let Err(error) = self.keywords.save(&self.folder, lock) {
+            self.keywords.take_back();
+            if self.said.first_time(b":keywords") {
+                log!(Level::Notice, "{}: cannot forget old keywords: {error}", self.path_shown());
+            }
+        }
+        Ok(())
+    }
+
+    fn scan<'t>(
+        &mut self,
+        reading: &'t Reading<'_>,
+        before: Option<&Record>,
+        in_cur: bool,
+        locked: bool,
+        news: &News,
+    ) -> Result<Scan<'t>> {
         let may_move = locked && self.access == Access::ReadWrite;
+        let number = before.map(|record| record.number);
         let cur_before = self.stat_part(b"cur")?;
         let mut listing = Listing::default();
-        let mut moved = 0;
-        let mut stuck = HashSet::new();
+        let (new, moved) = self.take_new(&mut listing, may_move)?;
+        let sight = |matching: &mut Matching<'_>, listing: &Listing| {
+            listing.iter().for_each(|(f, name)| matching.sight(f.place, name, f.fresh, f.unsure));
+        };
+        if !in_cur && let Some(record) = before {
+            let matching = if listing.is_empty() && record.in_new == 0 && news.lost.is_empty() {
+                Matching::of_some(reading, None, &listing, &news.lost)?
+            } else {
+                let mut matching = Matching::of_some(reading, number, &listing, &news.lost)?;
+                sight(&mut matching, &listing);
+                matching
+            };
+            let met = || {
+                let strangers = matching.strangers.iter();
+                strangers.filter(|(_, name)| news.unmatched.contains_key(file_name::base(name))).count()
+            };
+            // What `new` showed cannot be understood without `cur`: a message that was there left it, one that we know in `cur` came again, or
+            // the list knows of a file that has not been seen, or no longer of one.
+            let needs_cur = matching.misses_any()
+                || matching.came_again
+                || !news.lost.is_empty()
+                || !news.bases.is_empty()
+                || met() < news.unmatched.len();
+            if !needs_cur {
+                let moved = moved.then_some(cur_before).zip(self.stat_part(b"cur").ok());
+                let mut matching = matching;
+                matching.sort_strangers();
+                return Ok(Scan { matching, new, cur: None, moved, rebased: Vec::new() });
+            }
+        }
+        let mut matching = Matching::of_all(reading, number, &news.lost)?;
+        sight(&mut matching, &listing);
+        let cur = Stamp::before_reading(&self.stat_part(b"cur")?);
+        each_message(&self.folder, Place::Cur, &mut self.said, |name, unsure| {
+            matching.sight(Place::Cur, name, false, unsure);
+        })?;
+        if matching.misses_any() {
+            // One listing may miss a file that is being renamed; two do not.
+            for place in [Place::New, Place::Cur] {
+                each_message(&self.folder, place, &mut self.said, |name, unsure| {
+                    matching.sight_missing(place, name, unsure);
+                })?;
+            }
+        }
+        matching.sort_strangers();
+        let rebased = matching.match_by_unique_part();
+        Ok(Scan { matching, new, cur: Some(cur), moved: None, rebased })
+    }
+
+    /// Lists `new`, moving what it holds to `cur` if that may be. Says whether anything was moved.
+    fn take_new(&mut self, listing: &mut Listing, may_move: bool) -> Result<(Stamp, bool)> {
+        let (mut moved, mut stuck) = (false, HashSet::new());
+        let mut stamp = Stamp::default();
         for _ in 0..PASSES {
-            let stamp = Stamp::before_reading(&self.stat_part(b"new")?);
+            stamp = Stamp::before_reading(&self.stat_part(b"new")?);
             let mut pass = Listing::default();
             pass.read(&self.folder, Place::New, &mut self.said)?;
-            let mut moved_now = 0;
-            for (found, name) in pass.iter() {
-                if stuck.contains(name) {
-                    continue;
-                }
-                match if may_move { self.move_to_cur(found, name) } else { Ok(None) } {
+            let mut moved_now = false;
+            for (found, name) in pass.iter().filter(|(_, name)| !stuck.contains(*name)).collect::<Vec<_>>() {
+                let stays = match if may_move { self.move_to_cur(found, name) } else { Ok(None) } {
                     Ok(Some(target)) => {
                         listing.add(&target, Place::Cur, true, false);
-                        moved_now += 1;
+                        moved_now = true;
+                        false
                     }
-                    Ok(None) => {
-                        stuck.insert(name.to_vec());
-                        listing.add(name, Place::New, true, found.unsure);
-                    }
+                    Ok(None) => true,
                     // Somebody else moved it: cur shows it.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => false,
                     Err(error) => {
                         if self.said.first_time(b":new") {
                             log!(Level::Warning, "{}: new mail cannot be moved to cur: {error}", self.path_shown());
                         }
-                        stuck.insert(name.to_vec());
-                        listing.add(name, Place::New, true, found.unsure);
+                        true
                     }
+                };
+                if stays {
+                    stuck.insert(name.to_vec());
+                    listing.add(name, Place::New, true, found.unsure);
                 }
             }
-            self.new_stamp = stamp;
-            moved += moved_now;
-            if moved_now == 0 {
+            moved |= moved_now;
+            if !moved_now {
                 break;
             }
         }
-        let mut scan =
-            Scan { listing, seen: Vec::new(), strangers: Vec::new(), duplicates: false, complete: look_in_cur };
-        self.match_names(&mut scan);
-        scan.complete |= self.needs_cur(&scan, expected);
-        if scan.complete {
-            self.cur_stamp = Stamp::before_reading(&self.stat_part(b"cur")?);
-            scan.listing.read(&self.folder, Place::Cur, &mut self.said)?;
-            self.match_names(&mut scan);
-            if self.has_missing(&scan) {
-                // One listing may miss a file that is being renamed; two do not.
-                scan.listing.read(&self.folder, Place::New, &mut self.said)?;
-                scan.listing.read(&self.folder, Place::Cur, &mut self.said)?;
-                self.match_names(&mut scan);
-            }
-        } else if moved > 0 && !self.cur_stamp.changed(&cur_before) {
-            self.cur_stamp = Stamp::after_writing(&self.stat_part(b"cur")?);
-        }
-        if may_move && scan.duplicates {
-            self.resolve_duplicates(&mut scan)?;
-        }
-        Ok(scan)
+        Ok((stamp, moved))
     }
 
     /// Moves a file from `new` to `cur`. `None` if it must stay; NotFound if it is not there any more.
@@ -386,75 +799,11 @@ impl MaildirMailbox {
         }
     }
 
-    /// Matches what was listed with the view. Of two names of one message the one listed last counts.
-    fn match_names(&self, scan: &mut Scan) {
-        scan.seen.clear();
-        scan.seen.resize(self.messages.len(), None);
-        scan.strangers.clear();
-        if scan.listing.is_empty() {
-            return;
-        }
-        let mut duplicates = false;
-        let known: HashMap<&[u8], usize> =
-            self.messages.iter().enumerate().filter(|(_, m)| !m.gone).map(|(at, m)| (m.base(), at)).collect();
-        let listing = &scan.listing;
-        for (found, name) in listing.iter() {
-            match known.get(file_name::base(name)).and_then(|&at| scan.seen.get_mut(at)) {
-                Some(seen) => {
-                    let before = seen.replace(found.clone());
-                    duplicates |= before.is_some_and(|b| b.place != found.place || listing.name(&b) != name);
-                }
-                None => scan.strangers.push(found.clone()),
-            }
-        }
-        let base = |found: &Found| file_name::base(listing.name(found));
-        // A stable sort: what was listed last comes last.
-        scan.strangers.sort_by(|a, b| base(a).cmp(base(b)));
-        scan.strangers.dedup_by(|later, kept| {
-            let same = base(later) == base(kept);
-            if same {
-                duplicates |= later.place != kept.place || listing.name(later) != listing.name(kept);
-                let fresh = kept.fresh || later.fresh;
-                later.clone_into(kept);
-                kept.fresh = fresh;
-            }
-            same
-        });
-        scan.duplicates = duplicates;
-    }
-
-    /// Whether what `new` showed cannot be understood without `cur`: a message that was there left it, one that we know in `cur` came again,
-    /// or the list knows of a file that has not been seen.
-    fn needs_cur(&self, scan: &Scan, expected: &Unmatched) -> bool {
-        let odd = |(m, seen): (&Message, &Option<Found>)| !m.gone && (m.place == Place::New) != seen.is_some();
-        let met = scan.strangers.iter().filter(|f| expected.contains_key(file_name::base(scan.listing.name(f))));
-        self.messages.iter().zip(&scan.seen).any(odd) || met.count() < expected.len()
-    }
-
-    fn has_missing(&self, scan: &Scan) -> bool {
-        self.messages.iter().zip(&scan.seen).any(|(m, seen)| !m.gone && seen.is_none())
-    }
-
-    /// Two files of one name in `cur`, apart from the flags: the second name of an old link is removed, another message gets a name of its own.
-    fn resolve_duplicates(&mut self, scan: &mut Scan) -> Result<()> {
-        let mut names: HashMap<&[u8], (&Found, &[u8])> = HashMap::new();
-        let mut pairs = Vec::new();
-        for (found, name) in scan.listing.iter() {
-            let base = file_name::base(name);
-            if let Some((other, other_name)) = names.insert(base, (found, name))
-                && (other_name != name || other.place != found.place)
-            {
-                pairs.push((other.place, other_name.to_vec(), found.place, name.to_vec()));
-            }
-        }
-        if pairs.is_empty() {
-            return Ok(());
-        }
-        let known: HashSet<(Place, &[u8])> =
-            self.messages.iter().filter(|m| !m.gone).map(|m| (m.place, &*m.name)).collect();
-        let came_now: HashSet<&[u8]> = scan.listing.iter().filter(|(f, _)| f.fresh).map(|(_, name)| name).collect();
+    /// Two files of one name, apart from the flags: the second name of an old link is removed, another message gets a name of its own. Says whether
+    /// anything is to be looked at again.
+    fn resolve(&mut self, conflicts: Vec<Conflict>) -> Result<bool> {
         let mut again = false;
-        for (place_a, a, place_b, b) in pairs {
+        for Conflict { seats: [(place_a, a), (place_b, b)], known, fresh } in conflicts {
             let stats = (self.folder.place(place_a).stat(&a), self.folder.place(place_b).stat(&b));
             let (Ok(stat_a), Ok(stat_b)) = stats else {
                 // It was renamed between two listings; the name that is there counts.
@@ -462,72 +811,40 @@ impl MaildirMailbox {
                 continue;
             };
             if (stat_a.device, stat_a.inode) == (stat_b.device, stat_b.inode) {
-                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-                let now = i64::try_from(now.as_secs()).unwrap_or(0);
+                let now = i64::try_from(clock::microseconds() / 1_000_000).unwrap_or(0);
                 // Both at once, that is: not one name before and after it was renamed.
                 let still = self.folder.place(place_a).stat(&a).is_ok_and(|s| s.inode == stat_b.inode);
                 if still && stat_b.links > 1 && now.saturating_sub(stat_b.changed.seconds) > OLD_LINK {
                     self.folder.place(place_b).unlink(&b)?;
+                    again = true;
                 }
-            } else {
-                // The UID stays with the one that had it: which we know, or which was there first.
-                let seniority = |place, name: &[u8], stat: &Stat| {
-                    (!known.contains(&(place, name)), came_now.contains(name), stat.modified)
-                };
-                let a_stays = seniority(place_a, &a, &stat_a) <= seniority(place_b, &b, &stat_b);
-                let (place, name) = if a_stays { (place_b, b) } else { (place_a, a) };
-                let fresh = file_name::with_fresh_base(&name);
-                log!(Level::Warning, "{} is the name of two messages; one becomes {}", Quoted(&name), Quoted(&fresh));
-                let _ = self.folder.place(place).rename_new(&name, self.folder.place(place), &fresh);
+                again |= !still;
+                continue;
             }
+            // The UID stays with the one that had it: which we know, or which was there first.
+            let a_stays = (!known[0], fresh[0], stat_a.modified) <= (!known[1], fresh[1], stat_b.modified);
+            let (place, name) = if a_stays { (place_b, b) } else { (place_a, a) };
+            let other = file_name::with_fresh_base(&name);
+            log!(Level::Warning, "{} is the name of two messages; one becomes {}", Quoted(&name), Quoted(&other));
+            let _ = self.folder.place(place).rename_new(&name, self.folder.place(place), &other);
             again = true;
         }
-        if again {
-            let mut listing = Listing::default();
-            let fresh: HashSet<Vec<u8>> = (scan.listing.iter().filter(|(f, _)| f.fresh))
-                .map(|(_, name)| file_name::base(name).to_vec())
-                .collect();
-            let mut present = Listing::default();
-            present.read(&self.folder, Place::New, &mut self.said)?;
-            present.read(&self.folder, Place::Cur, &mut self.said)?;
-            for (found, name) in present.iter() {
-                listing.add(name, found.place, fresh.contains(file_name::base(name)), found.unsure);
-            }
-            scan.listing = listing;
-            self.match_names(scan);
-        }
-        Ok(())
+        Ok(again)
     }
 
-    /// Takes over what the scan shows of the messages we know.
-    fn take_seen(&mut self, scan: &Scan, changes: &mut Changes) {
-        for (message, seen) in self.messages.iter_mut().zip(&scan.seen).filter(|(m, _)| !m.gone) {
-            let Some(found) = seen else {
-                if scan.complete {
-                    message.gone = true;
-                }
-                continue;
-            };
-            let name = scan.listing.name(found);
-            if *message.name != *name {
-                if file_name::letters(&message.name) != file_name::letters(name) {
-                    changes.flags.insert(message.uid);
-                }
-                message.name = name.into();
-            }
-            message.place = found.place;
-        }
-    }
-
-    /// Gives UIDs to files that have none, in the order of their arrival.
-    fn deal(
+    /// Gives UIDs to files that have none, in the order of their arrival. Makes the list if there is none.
+    #[allow(clippy::too_many_arguments)]
+    fn deal<'f>(
         &mut self,
         lock: &mut Lock,
+        reading: &Reading<'_>,
+        number: Option<u32>,
         listing: &Listing,
-        mut found: Vec<&Found>,
-        list_made: bool,
-        changes: &mut Changes,
-    ) -> Result<()> {
+        mut found: Vec<&'f Found>,
+        to_be_made: Option<Header>,
+        floor: u32,
+        plan: &Plan,
+    ) -> Result<Vec<(Uid, &'f Found)>> {
         found.retain(|f| {
             let name = listing.name(f);
             let is_file = !f.unsure || self.folder.place(f.place).stat(name).is_ok_and(|s| s.kind == Kind::File);
@@ -536,118 +853,149 @@ impl MaildirMailbox {
             }
             is_file
         });
-        if found.is_empty() {
-            return Ok(());
-        }
         found.sort_by(|a, b| file_name::arrival_order(listing.name(a), listing.name(b)));
+        if let Some(mut header) = to_be_made {
+            lock.touch();
+            let uids = uid_list::deal(header.next_uid.max(floor), found.len())?;
+            header.next_uid = uids.last().map_or(header.next_uid, |last| last.get().saturating_add(1));
+            let known = number.map(|number| reading.entries(number)).transpose()?;
+            let known = known.into_iter().flatten().filter_map(|entry| {
+                let uid = Uid::new(entry.row.uid).filter(|uid| !plan.gone.contains(*uid))?;
+                Some((uid, entry.fields, file_name::base(entry.kept)))
+            });
+            let new = uids.iter().zip(&found).map(|(&uid, f)| (uid, &b""[..], file_name::base(listing.name(f))));
+            self.list.rewrite(&self.folder.dir, &header, known.chain(new))?;
+            return Ok(uids.into_iter().zip(found).collect());
+        }
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
         let new: Vec<(&[u8], Fields)> =
             found.iter().map(|f| (file_name::base(listing.name(f)), Fields::default())).collect();
-        if let Err(error) = self.list.append(&self.folder.dir, lock, self.uid_next, &new) {
-            log!(Level::Error, "{}: new messages get no UIDs: {error}", self.path_shown());
-            self.look_again();
-        }
-        // Even if that failed, some lines may have been written: they count.
-        let records = match self.list.refresh(&self.folder.dir)? {
-            Refreshed::Appended(records) | Refreshed::Replaced(records) => records,
-            _ => Vec::new(),
-        };
-        let mut uids: HashMap<Box<[u8]>, Uid> = records.into_iter().map(|r| (r.base, r.uid)).collect();
-        for found in found {
-            let name = listing.name(found);
-            let Some(uid) = uids.remove(file_name::base(name)) else { continue };
-            // Nobody was told of it before us; but mail that was in cur before there was a list is not new.
-            if found.fresh || !list_made {
-                self.recent.insert(uid);
+        match self.list.append(&self.folder.dir, lock, floor, &new) {
+            Ok(uids) => Ok(uids.into_iter().zip(found).collect()),
+            Err(error) => {
+                log!(Level::Error, "{}: new messages get no UIDs: {error}", self.path_shown());
+                // Some lines may have been written, and count next time.
+                self.without_uid = true;
+                Ok(Vec::new())
             }
-            changes.arrived.insert(uid);
-            self.messages.push(Message::new(uid, found.place, name, Fields::default()));
+        }
+    }
+
+    /// Writes the list anew when a quarter of it is dead, or when it is not as it should be. Under the lock, straight after an update.
+    pub(super) fn tidy(&mut self, index: &Index, lock: &mut Lock) -> Result<()> {
+        if self.without_uid {
+            return Ok(());
+        }
+        let Some(record) = self.record(&index.read()?)? else { return Ok(()) };
+        self.list.resume(&record.list);
+        if !self.list.is_current(&self.folder.dir) {
+            // The next look reads it first.
+            return Ok(());
+        }
+        let (lines, live) = (self.list.lines(), record.messages as usize);
+        let much_is_dead = self.access == Access::ReadWrite && lines > live && lines.saturating_mul(3) / 4 >= live;
+        if !(much_is_dead || self.list.imperfect() || self.has_wrong_sizes()) {
+            return Ok(());
+        }
+        lock.touch();
+        let renamed = self.rename_wrong_sizes(index, lock)?;
+        if let Err(error) = self.rewrite_list(index) {
+            log!(Level::Warning, "{}: cannot write the UID list anew: {error}", self.path_shown());
+            self.put_names_back(renamed);
         }
         Ok(())
     }
 
-    /// Files were found that could not be given UIDs: they are looked for next time, wherever they lie.
-    fn look_again(&mut self) {
-        self.without_uid = true;
-        self.new_stamp.distrust();
-        self.cur_stamp.distrust();
-    }
-
-    /// Writes the list anew when a quarter of it is dead, or when it is not as it should be. Under the lock, with nothing in the list unread.
-    fn tidy_list(&mut self, lock: &mut Lock) {
-        let live = self.messages.iter().filter(|m| !m.gone).count();
-        let lines = self.list.lines();
-        let much_is_dead = self.access == Access::ReadWrite && lines > live && lines.saturating_mul(3) / 4 >= live;
-        if !(much_is_dead || self.list.imperfect() || self.sizes_are_worth_recording()) {
-            return;
-        }
-        lock.touch();
-        let Some(mut header) = self.list.header().cloned() else { return };
-        header.next_uid = self.list.next_uid().max(self.uid_next);
-        header.guid.get_or_insert_with(|| Header::new(header.uid_validity, new_guid()).guid.unwrap_or_default());
-        let renamed = self.put_sizes_right(lock);
-        let messages = &self.messages;
-        let records = messages.iter().filter(|m| !m.gone).map(|m| (m.uid, m.fields.clone(), m.base()));
-        if let Err(error) = self.list.rewrite(&self.folder.dir, &header, records) {
-            log!(Level::Warning, "{}: cannot write the UID list anew: {error}", self.path_shown());
-            self.put_names_back(renamed);
-        }
-    }
-
-    /// At the end, if nobody holds the lock: leaves the sizes for the next session.
-    pub(super) fn record_sizes(&mut self) {
-        if self.sizes_are_worth_recording()
-            && let Ok(mut lock) = Lock::take(&self.folder.dir, uid_list::FILE, std::time::Duration::ZERO)
-            && self.folder.check().is_ok()
-            && self.list.is_current(&self.folder.dir)
-            && self.waiting.is_empty()
+    /// Writes the list anew from the index. Under the lock, straight after an update.
+    pub(super) fn rewrite_list(&mut self, index: &Index) -> Result<()> {
+        let Some(mut header) = self.list.header().cloned() else { return Ok(()) };
         {
-            self.tidy_list(&mut lock);
+            let reading = index.read()?;
+            let Some(record) = self.record(&reading)? else { return Ok(()) };
+            header.next_uid = self.list.next_uid().max(record.uid_next);
+            header.guid.get_or_insert_with(|| Header::new(header.uid_validity, new_guid()).guid.unwrap_or_default());
+            let entries = reading.entries(record.number)?;
+            let records = entries.filter_map(|e| Some((Uid::new(e.row.uid)?, e.fields, file_name::base(e.kept))));
+            self.list.rewrite(&self.folder.dir, &header, records)?;
+            self.header = Some(header);
         }
-    }
-
-    /// Drops what is gone from the view and completes the changes with what happened between syncs.
-    fn settle(&mut self, changes: &mut Changes) {
-        changes.expunged = self.messages.iter().filter(|m| m.gone).map(|m| m.uid).collect();
-        if !changes.expunged.is_empty() {
-            self.messages.retain(|m| !m.gone);
+        let mut writing = index.write()?;
+        if let Some(mut record) = writing.record(self.folder.inode())?.filter(|record| self.is_ours(record)) {
+            record.list = self.list.state();
+            writing.set_record(self.folder.inode(), &mut record)?;
+            let number = record.number;
+            writing.purge(number)?;
+            writing.commit()?;
         }
-        // What arrived and went within this sync is not told at all.
-        let arrived_and_gone = changes.arrived.intersection(&changes.expunged);
-        changes.arrived = changes.arrived.difference(&arrived_and_gone);
-        changes.expunged = changes.expunged.difference(&arrived_and_gone);
-        for (uid, shown) in std::mem::take(&mut self.shown) {
-            let now = self.index(uid).and_then(|at| self.messages.get(at)).map(|m| self.keywords.flags(&m.name));
-            if now == Some(shown) { changes.flags.remove(uid) } else { changes.flags.insert(uid) }
-        }
-        changes.flags = changes.flags.difference(&changes.expunged).difference(&changes.arrived);
-        let keywords = self.keywords.keywords().len();
-        changes.new_keywords = keywords > self.keywords_told;
-        self.keywords_told = keywords;
-        if !changes.arrived.is_empty() || !changes.expunged.is_empty() {
-            self.uids = self.uids.difference(&changes.expunged).union(&changes.arrived);
-            self.recent = self.recent.intersection(&self.uids);
-        }
-    }
-
-    /// After changes of our own to `cur` under the lock: the view knows them, unless somebody else was there since the last look.
-    pub(super) fn adopt_cur(&mut self, before: &Stat) {
-        /// Up to so many files, listing again costs less than it could spare.
-        const SMALL: usize = 2000;
-        if self.messages.len() > SMALL
-            && !self.cur_stamp.changed(before)
-            && let Ok(after) = self.stat_part(b"cur")
-        {
-            self.cur_stamp = Stamp::after_writing(&after);
-        }
+        Ok(())
     }
 
     pub(super) fn stat_cur(&self) -> Result<Stat> {
         self.stat_part(b"cur")
     }
+
+    /// Writes a change that this session made to the folder's files, under its lock, into the index: `edit` for each of these messages, by
+    /// their new modseq. `before` is `cur` before the change. If the index fails, the next look finds out what was done.
+    pub(super) fn note(
+        &mut self,
+        uids: &[u32],
+        before: &Stat,
+        mut edit: impl FnMut(super::index::table::Entry<'_>, ModSeq) -> Edit,
+    ) -> Result<()> {
+        self.ahead = Ahead::default();
+        let index = self.root.index()?;
+        let noted = (|| -> super::index::Result<()> {
+            let mut writing = index.write()?;
+            let Some(mut record) = writing.record(self.folder.inode())?.filter(|record| self.is_ours(record)) else {
+                return Ok(());
+            };
+            record.highest = record.highest.next(clock::microseconds());
+            let modseq = record.highest;
+            let mut removed = UidSet::new();
+            let mut shown = Vec::new();
+            let (messages, in_new) = (&mut record.messages, &mut record.in_new);
+            let number = record.number;
+            writing.edit(number, uids.iter().copied(), |entry| {
+                let (uid, was_new) = (entry.row.uid, entry.row.place() == Place::New);
+                *in_new = in_new.saturating_sub(u32::from(was_new));
+                let edited = edit(entry, modseq);
+                match &edited {
+                    Edit::Row(row) | Edit::All(row, ..) => {
+                        *in_new += u32::from(row.place() == Place::New);
+                        shown.push(*row);
+                    }
+                    Edit::Remove => {
+                        *messages = messages.saturating_sub(1);
+                        removed.extend(Uid::new(uid));
+                    }
+                }
+                edited
+            })?;
+            if !removed.is_empty() {
+                writing.note_expunged(&mut record, &removed)?;
+            }
+            if !record.cur.changed(before)
+                && let Ok(after) = self.stat_part(b"cur")
+            {
+                record.cur = Stamp::after_writing(&after);
+            }
+            record.keywords = self.keywords.letters_meaning().clone();
+            writing.set_record(self.folder.inode(), &mut record)?;
+            writing.commit()?;
+            shown.iter().for_each(|row| self.view.show(row));
+            Ok(())
+        })();
+        match noted {
+            Err(failure) => self.root.change_index(index, &failure),
+            Ok(()) => Ok(()),
+        }
+    }
 }
 
 /// 128 bits that no other mailbox has. They need not be hard to guess.
-fn new_guid() -> [u8; 16] {
+pub(super) fn new_guid() -> [u8; 16] {
     let mut guid = [0; 16];
     let moment = std::time::SystemTime::now();
     for half in guid.chunks_mut(8) {

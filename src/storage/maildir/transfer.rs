@@ -1,11 +1,14 @@
 //! Copy by hard link, move by rename; undone as a whole on failure.
 
-use super::deliver::{Staged, Staging, create_in_tmp, targets};
+use super::arrivals::{self, Arrival, Before};
+use super::deliver::{Staged, Staging, Targets, create_in_tmp, targets};
 use super::file_name::{self, Letters};
 use super::folder::{Folder, Place};
+use super::index::table::Edit;
 use super::interop::dovecot_uidlist::Fields;
+use super::keywords::KeywordTable;
 use super::lock::Lock;
-use super::mailbox::{MaildirMailbox, Message};
+use super::mailbox::{Located, MaildirMailbox};
 use super::uid_list;
 use crate::limits;
 use crate::log::{Level, log};
@@ -16,10 +19,10 @@ use std::io;
 
 /// A message that has been moved.
 struct Moved {
-    at: usize,
-    place: Place,
-    name: Vec<u8>,
-    target: Uid,
+    source: Uid,
+    /// Where it was.
+    from: (Place, Vec<u8>),
+    arrival: Arrival,
 }
 
 /// Where a message is to be in the target.
@@ -49,23 +52,24 @@ impl MaildirMailbox {
         self.refresh_keywords()?;
         let mut staging = Staging::new(target);
         let mut sources = Vec::new();
-        for at in self.indices(uids) {
-            let linked = self.with_file(at, |mailbox, message| mailbox.stage_copy(message, &staging.folder))?;
-            let (Some(unique), Some(message)) = (linked, self.messages.get(at)) else { continue };
-            staging.staged.push(self.staged(message, unique));
-            sources.push(message.uid);
+        for mut located in self.locate(uids)? {
+            let Some(uid) = Uid::new(located.row.uid) else { continue };
+            let copy = |mailbox: &Self, located: &Located| mailbox.stage_copy(located, &staging.folder);
+            let Some(unique) = self.with_file(&mut located, None, copy)? else { continue };
+            staging.staged.push(self.staged(&located, unique));
+            sources.push(uid);
         }
         if sources.is_empty() {
             return self.nothing_copied(&staging.folder);
         }
         let mut lock = staging.folder.lock(limits::TIME_LOCK)?;
-        let (uid_validity, uids) = staging.publish(&mut lock)?;
+        let (uid_validity, uids) = staging.publish(&self.root, &mut lock)?;
         Ok(Copied { uid_validity, pairs: sources.into_iter().zip(uids).collect() })
     }
 
     /// A further name for a message's file in the target's `tmp`, or a copy where that cannot be.
-    fn stage_copy(&self, message: &Message, target: &Folder) -> io::Result<Vec<u8>> {
-        let source = self.folder.place(message.place);
+    fn stage_copy(&self, message: &Located, target: &Folder) -> io::Result<Vec<u8>> {
+        let source = self.folder.place(message.place());
         let unique = file_name::unique();
         match source.link(&message.name, &target.tmp, &unique) {
             Ok(()) => {
@@ -97,15 +101,16 @@ impl MaildirMailbox {
         }
     }
 
-    fn staged(&self, message: &Message, unique: Vec<u8>) -> Staged {
+    fn staged(&self, message: &Located, unique: Vec<u8>) -> Staged {
         let letters = file_name::letters(&message.name);
-        let sizes = file_name::stored_size(&message.name).zip(message.size());
+        let sizes = file_name::stored_size(&message.name).zip(self.known_size(message));
         Staged {
             unique,
             sizes,
             flags: self.keywords.flags(&message.name),
             kept: kept(letters),
-            fields: fields(message, sizes),
+            fields: fields(message, self.known_size(message).filter(|_| sizes.is_none())),
+            date: message.row.date(),
         }
     }
 
@@ -124,53 +129,75 @@ impl MaildirMailbox {
             self.remove(&copied.pairs.iter().map(|(source, _)| *source).collect())?;
             return Ok(copied);
         }
-        let indices = self.indices(uids);
-        if indices.is_empty() {
+        if uids.intersection(self.view.uids()).is_empty() {
             return self.nothing_copied(&target);
         }
         let (mut lock, mut target_lock) = self.lock_both(&target)?;
         self.refresh_keywords()?;
-        let plan = self.plan_move(&indices, &target, &mut target_lock)?;
+        let all = self.locate(uids)?;
+        let (plan, keywords) = self.plan_move(&all, &target, &mut target_lock)?;
         // The UIDs come first: should we be stopped between, some are lost, but no message ever has two.
         let new: Vec<(&[u8], Fields)> =
             plan.iter().map(|planned| (file_name::base(&planned.name), planned.fields.clone())).collect();
-        let (uid_validity, uids) = uid_list::append_to(&target.dir, &mut target_lock, &new)?;
-        let before = self.stat_cur()?;
+        let (before, target_before) = (self.stat_cur()?, Before::of(&target)?);
+        let dealt = uid_list::append_to(&target.dir, &mut target_lock, &new)?;
         let mut moved: Vec<Moved> = Vec::new();
-        for ((at, planned), uid) in indices.into_iter().zip(&plan).zip(uids) {
+        for ((mut located, planned), &uid) in all.into_iter().zip(plan).zip(&dealt.uids) {
             lock.touch();
             target_lock.touch();
-            let renamed = self.with_file(at, |mailbox, message| {
-                let (place, name) = planned.adapted(file_name::letters(&message.name));
-                mailbox.folder.place(message.place).rename_new(&message.name, target.place(place), &name)?;
+            let renamed = self.with_file(&mut located, Some(&mut lock), |mailbox, located| {
+                let (place, name) = planned.adapted(file_name::letters(&located.name));
+                mailbox.folder.place(located.place()).rename_new(&located.name, target.place(place), &name)?;
                 Ok((place, name))
             });
             match renamed {
-                Ok(Some((place, name))) => moved.push(Moved { at, place, name, target: uid }),
+                Ok(Some((place, name))) => moved.extend(Uid::new(located.row.uid).map(|source| Moved {
+                    source,
+                    from: (located.place(), std::mem::take(&mut located.name)),
+                    arrival: Arrival {
+                        uid,
+                        place,
+                        more: keywords.has_more(file_name::base(&name)),
+                        name,
+                        fields: planned.fields,
+                        date: located.row.date(),
+                    },
+                })),
                 Ok(None) => {}
                 Err(error) => {
-                    self.move_back(&moved, &target);
+                    self.move_back(moved, &target);
                     return Err(error);
                 }
             }
         }
         // First where they are now: after a crash in between they are in both, not in none.
         for place in [Place::New, Place::Cur] {
-            if moved.iter().any(|m| m.place == place) {
+            if moved.iter().any(|m| m.arrival.place == place) {
                 target.place(place).sync()?;
             }
         }
         self.folder.cur.sync()?;
         self.folder.new.sync()?;
-        let mut pairs = Vec::with_capacity(moved.len());
-        for Moved { at, target, .. } in moved {
-            if let Some(message) = self.messages.get_mut(at) {
-                message.gone = true;
-                pairs.push((message.uid, target));
-            }
+        let mut sources = Vec::with_capacity(moved.len());
+        let (pairs, arrivals): (Vec<(Uid, Uid)>, Vec<Arrival>) = (moved.into_iter())
+            .map(|m| {
+                sources.push(m.from);
+                ((m.source, m.arrival.uid), m.arrival)
+            })
+            .unzip();
+        let letters = keywords.is_loaded().then(|| keywords.letters_meaning());
+        arrivals::note(&self.root, &target, &target_before, &dealt, letters, &arrivals);
+        let gone: Vec<u32> = pairs.iter().map(|(source, _)| source.get()).collect();
+        for (_, name) in &sources {
+            self.keywords.forget_more(file_name::base(name));
         }
-        self.adopt_cur(&before);
-        Ok(Copied { uid_validity, pairs })
+        if let Err(error) = self.keywords.save(&self.folder, &mut lock) {
+            log!(Level::Notice, "{}: cannot forget old keywords: {error}", self.path_shown());
+            self.keywords.take_back();
+        }
+        self.note(&gone, &before, |_, _| Edit::Remove)?;
+        self.with_index(|mailbox, index| mailbox.tidy(index, &mut lock))?;
+        Ok(Copied { uid_validity: dealt.uid_validity, pairs })
     }
 
     /// Both locks, taken in the order of the paths, so that two sessions that move in opposite directions do not wait for each other.
@@ -184,26 +211,23 @@ impl MaildirMailbox {
         }
     }
 
-    /// Place, name and record of each message in the target.
-    fn plan_move(&self, indices: &[usize], target: &Folder, lock: &mut Lock) -> Result<Vec<Planned>> {
-        let messages = || indices.iter().filter_map(|&at| self.messages.get(at));
-        let staged: Vec<Staged> = messages().map(|m| self.staged(m, file_name::unique())).collect();
-        let targets = targets(target, lock, &staged)?;
-        let planned = targets.into_iter().zip(staged).zip(messages()).map(|(((place, name), staged), message)| {
+    /// Place, name and record of each message in the target, and the keywords there.
+    fn plan_move(&self, all: &[Located], target: &Folder, lock: &mut Lock) -> Result<(Vec<Planned>, KeywordTable)> {
+        let staged: Vec<Staged> = all.iter().map(|m| self.staged(m, file_name::unique())).collect();
+        let Targets { seats, keywords } = targets(target, lock, &staged)?;
+        let planned = seats.into_iter().zip(staged).zip(all).map(|(((place, name), staged), message)| {
             let letters = file_name::letters(&message.name);
             Planned { place, name, fields: staged.fields, letters }
         });
-        Ok(planned.collect())
+        Ok((planned.collect(), keywords))
     }
 
-    fn move_back(&mut self, moved: &[Moved], target: &Folder) {
-        for Moved { at, place, name, .. } in moved.iter().rev() {
-            let Some(message) = self.messages.get(*at) else { continue };
-            if let Err(error) = target.place(*place).rename_new(name, self.folder.place(message.place), &message.name) {
+    fn move_back(&mut self, moved: Vec<Moved>, target: &Folder) {
+        for Moved { from: (place, name), arrival, .. } in moved.into_iter().rev() {
+            let back = target.place(arrival.place).rename_new(&arrival.name, self.folder.place(place), &name);
+            if let Err(error) = back {
+                // The next look finds it where it is now.
                 log!(Level::Error, "{}: cannot take a move back: {error}", self.path_shown());
-                if let Some(message) = self.messages.get_mut(*at) {
-                    message.gone = true;
-                }
             }
         }
     }
@@ -217,10 +241,10 @@ fn kept(letters: Letters) -> Letters {
 }
 
 /// What the target's list says of a message: who it was, and its size if the name cannot say it.
-fn fields(message: &Message, sizes: Option<(u64, u64)>) -> Fields {
+fn fields(message: &Located, size: Option<u64>) -> Fields {
     let mut fields = Fields::default();
     fields.set(b'G', message.fields.get(b'G').unwrap_or_else(|| message.base()));
-    if let (None, Some(wire)) = (sizes, message.size()) {
+    if let Some(wire) = size {
         fields.set(b'W', wire.to_string().as_bytes());
     }
     fields

@@ -1,12 +1,13 @@
 //! The UID list of a folder as a file: read what is new, append, write anew. It is never changed in place nor truncated, since readers take no
 //! lock and tell by inode and size what they have not read.
 
+use super::index::record as index;
 use super::interop::dovecot_uidlist::{BadHeader, Fields, Header, LONGEST_LINE, Line, Reader, Record, write_record};
 use super::lock::Lock;
 use crate::limits;
 use crate::log::{Level, log};
 use crate::storage::error::{Result, StoreError};
-use crate::sys::file::{Dir, Stat, stat_file};
+use crate::sys::file::{Dir, Stat, Time, stat_file};
 use crate::types::{Uid, UidValidity};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -27,9 +28,11 @@ pub struct UidListFile {
 
 #[derive(Debug)]
 struct Open {
-    /// Kept open so that its inode cannot be given to another file.
-    file: File,
+    /// Kept open so that its inode cannot be given to another file; `None` when another session read it and the index remembers.
+    file: Option<File>,
     identity: (u64, u64),
+    /// Of its content and of its inode, when last looked at.
+    times: (Time, Time),
     /// Up to here, behind an LF, it was read.
     read: u64,
     /// The size at that time; more than `read` if the last line is torn.
@@ -37,6 +40,79 @@ struct Open {
     reader: Reader,
     /// Lines behind the header, dead ones included.
     lines: usize,
+}
+
+/// How far the list was read, for another session to go on from.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListState {
+    identity: (u64, u64),
+    times: (Time, Time),
+    read: u64,
+    size: u64,
+    lines: u64,
+    highest: u32,
+    last: u32,
+    imperfect: bool,
+    version_1: bool,
+    /// Written as version 3, whichever it was.
+    header: Vec<u8>,
+}
+
+impl ListState {
+    pub fn write(&self, out: &mut index::Writer) {
+        let time = |time: Time| [time.seconds.cast_unsigned(), time.nanoseconds.cast_unsigned()];
+        let flags = u64::from(self.imperfect) | u64::from(self.version_1) << 1;
+        let numbers = [self.identity.0, self.identity.1, self.read, self.size, self.lines, flags];
+        numbers.into_iter().chain(time(self.times.0)).chain(time(self.times.1)).for_each(|n| out.number(n));
+        out.number(self.highest.into());
+        out.number(self.last.into());
+        out.octets(&self.header);
+    }
+
+    pub fn read(from: &mut index::Reader<'_>) -> Option<Self> {
+        let identity = (from.number()?, from.number()?);
+        let (read, size, lines) = (from.number()?, from.number()?, from.number()?);
+        let flags: u64 = from.number()?;
+        let mut time = || {
+            let mut half = || from.number::<u64>().map(u64::cast_signed);
+            Some(Time { seconds: half()?, nanoseconds: half()? })
+        };
+        let times = (time()?, time()?);
+        let (highest, last) = (from.number()?, from.number()?);
+        let (imperfect, version_1) = (flags & 1 != 0, flags & 2 != 0);
+        let header = from.octets()?.to_vec();
+        Some(Self { identity, times, read, size, lines, highest, last, imperfect, version_1, header })
+    }
+
+    /// Goes on to the end of what was appended; `false` if it was not at the end before.
+    pub fn advance(&mut self, dealt: &Dealt) -> bool {
+        let (Some((before, after)), Some(last)) = (&dealt.written, dealt.uids.last()) else { return false };
+        if self.identity != identity(after)
+            || self.size != *before
+            || self.read != *before
+            || self.highest >= last.get()
+        {
+            return false;
+        }
+        (self.read, self.size, self.times) = (after.size, after.size, (after.modified, after.changed));
+        (self.highest, self.last) = (last.get(), last.get());
+        self.lines += dealt.uids.len() as u64;
+        true
+    }
+
+    /// The first line.
+    pub fn header(&self) -> Option<Header> {
+        Header::parse(self.header.strip_suffix(b"\n")?)
+    }
+
+    /// Whether the file is as it was when it was read.
+    pub fn is_current(&self, dir: &Dir) -> bool {
+        dir.stat(FILE).is_ok_and(|stat| self.is_of(&stat))
+    }
+
+    fn is_of(&self, stat: &Stat) -> bool {
+        self.identity == identity(stat) && self.size == stat.size && self.times == (stat.modified, stat.changed)
+    }
 }
 
 /// What a look at the list found.
@@ -75,9 +151,48 @@ impl UidListFile {
     /// Whether the file is as it was when last read.
     pub fn is_current(&self, dir: &Dir) -> bool {
         match (&self.open, dir.stat(FILE)) {
-            (Some(open), Ok(stat)) => open.identity == identity(&stat) && open.size == stat.size,
+            (Some(open), Ok(stat)) => open.is_unchanged(&stat),
             _ => false,
         }
+    }
+
+    /// How far it was read.
+    pub fn state(&self) -> ListState {
+        let Some(open) = &self.open else { return ListState::default() };
+        let mut header = Vec::new();
+        open.reader.header().into_iter().for_each(|h| h.write(&mut header));
+        ListState {
+            identity: open.identity,
+            times: open.times,
+            read: open.read,
+            size: open.size,
+            lines: open.lines as u64,
+            highest: open.reader.highest(),
+            last: open.reader.last(),
+            imperfect: open.reader.imperfect,
+            version_1: open.reader.version_1(),
+            header,
+        }
+    }
+
+    /// Goes on from where a session had read. A list that was written anew since is read as a whole.
+    pub fn resume(&mut self, state: &ListState) {
+        if self.open.as_ref().is_some_and(|open| open.identity == state.identity && open.read == state.read) {
+            return;
+        }
+        let file = self.open.take().filter(|open| open.identity == state.identity).and_then(|open| open.file);
+        let Some(header) = state.header() else { return };
+        let mut reader = Reader::at_end(header, state.last).with_highest(state.highest, state.version_1);
+        reader.imperfect = state.imperfect;
+        self.open = Some(Open {
+            file,
+            identity: state.identity,
+            times: state.times,
+            read: state.read,
+            size: state.size,
+            reader,
+            lines: usize::try_from(state.lines).unwrap_or(usize::MAX),
+        });
     }
 
     /// Reads what was not read yet. Needs no lock.
@@ -87,17 +202,8 @@ impl UidListFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Refreshed::Missing),
             Err(error) => return Err(error.into()),
         };
-        if let Some(open) = &mut self.open
-            && open.identity == identity(&stat)
-            && stat.size >= open.size
-        {
-            if stat.size == open.size {
-                return Ok(Refreshed::Unchanged);
-            }
-            return match open.read_on() {
-                Ok(records) => Ok(Refreshed::Appended(records)),
-                Err(error) => Err(error.into()),
-            };
+        if self.open.as_ref().is_some_and(|open| open.is_unchanged(&stat)) {
+            return Ok(Refreshed::Unchanged);
         }
         let file = match dir.open_file(FILE) {
             Ok(file) => file,
@@ -108,7 +214,22 @@ impl UidListFile {
             Err(error) => return Err(error.into()),
         };
         let stat = stat_file(&file)?;
-        let mut open = Open { file, identity: identity(&stat), read: 0, size: 0, reader: Reader::new(), lines: 0 };
+        if let Some(open) = &mut self.open
+            && open.identity == identity(&stat)
+            && stat.size >= open.size
+            && (open.file.is_some() || open.goes_on(&file)?)
+        {
+            open.file.get_or_insert(file);
+            open.times = (stat.modified, stat.changed);
+            if stat.size == open.size {
+                return Ok(Refreshed::Unchanged);
+            }
+            return match open.read_on() {
+                Ok(records) => Ok(Refreshed::Appended(records)),
+                Err(error) => Err(error.into()),
+            };
+        }
+        let mut open = Open::new(file, &stat);
         let records = match open.read_on() {
             Ok(records) => records,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -123,69 +244,65 @@ impl UidListFile {
         Ok(Refreshed::Replaced(records))
     }
 
-    /// Has the next refresh read all of it again.
-    pub fn distrust(&mut self) {
-        if let Some(open) = &mut self.open {
-            open.identity = (0, 0);
-        }
-    }
-
-    /// Gives UIDs, none lower than `floor`, to new messages, under the lock and straight after a refresh. The new records are then read like
-    /// anybody else's.
-    pub fn append(
-        &self,
-        dir: &Dir,
-        lock: &mut Lock,
-        floor: u32,
-        new: &[(&[u8], Fields)],
-    ) -> Result<(UidValidity, Vec<Uid>)> {
+    /// Gives UIDs, none lower than `floor`, to new messages, under the lock and straight after a refresh. They count as read.
+    pub fn append(&mut self, dir: &Dir, lock: &mut Lock, floor: u32, new: &[(&[u8], Fields)]) -> Result<Vec<Uid>> {
         lock.touch();
-        let open = self.open.as_ref().ok_or_else(gone)?;
-        let header = open.reader.header().ok_or_else(gone)?;
+        let open = self.open.as_mut().ok_or_else(gone)?;
         let uids = deal(open.reader.next_uid().max(floor), new.len())?;
+        let Some(&last) = uids.last() else { return Ok(uids) };
         if open.reader.version_1() || open.reader.header().is_none() || open.read != open.size {
             rewrite_with(dir, new, &uids)?;
-            return Ok((header.uid_validity, uids));
+            self.open = None;
+            self.refresh(dir)?;
+            return Ok(uids);
         }
-        append_lines(dir, open.identity, open.size, new, &uids)?;
-        Ok((header.uid_validity, uids))
+        let stat = append_lines(dir, open.identity, open.size, new, &uids)?;
+        (open.read, open.size, open.times) = (stat.size, stat.size, (stat.modified, stat.changed));
+        open.reader.passed(last.get());
+        open.lines += uids.len();
+        Ok(uids)
     }
 
-    /// Writes the list anew, under the lock. `records` gives each line's parts, ascending.
+    /// Writes the list anew, under the lock. `records` gives each line's parts, UID, fields and base, ascending.
     pub fn rewrite<'a>(
         &mut self,
         dir: &Dir,
         header: &Header,
-        records: impl Iterator<Item = (Uid, Fields, &'a [u8])>,
+        records: impl Iterator<Item = (Uid, &'a [u8], &'a [u8])>,
     ) -> Result<()> {
         let (file, lines, last) = write_anew(dir, header, records)?;
         let stat = stat_file(&file)?;
-        self.open = Some(Open {
-            file,
-            identity: identity(&stat),
-            read: stat.size,
-            size: stat.size,
-            reader: Reader::at_end(header.clone(), last),
-            lines,
-        });
+        let reader = Reader::at_end(header.clone(), last);
+        self.open = Some(Open { read: stat.size, size: stat.size, reader, lines, ..Open::new(file, &stat) });
         Ok(())
     }
 }
 
+/// What [`append_to`] did.
+#[derive(Debug)]
+pub struct Dealt {
+    pub uid_validity: UidValidity,
+    pub uids: Vec<Uid>,
+    /// The size that the list had, and the file as it is now; `None` if it was written anew.
+    written: Option<(u64, Stat)>,
+}
+
 /// Gives UIDs to new messages, under the lock, without reading the list beyond its first and last line where that can be.
-pub fn append_to(dir: &Dir, lock: &mut Lock, new: &[(&[u8], Fields)]) -> Result<(UidValidity, Vec<Uid>)> {
+pub fn append_to(dir: &Dir, lock: &mut Lock, new: &[(&[u8], Fields)]) -> Result<Dealt> {
     if let Some(end) = read_ends(dir)? {
         lock.touch();
-        let header = end.reader.header().ok_or_else(gone)?;
+        let uid_validity = end.reader.header().ok_or_else(gone)?.uid_validity;
         let uids = deal(end.reader.next_uid(), new.len())?;
-        append_lines(dir, end.identity, end.size, new, &uids)?;
-        return Ok((header.uid_validity, uids));
+        let written = match uids.is_empty() {
+            true => None,
+            false => Some((end.size, append_lines(dir, end.identity, end.size, new, &uids)?)),
+        };
+        return Ok(Dealt { uid_validity, uids, written });
     }
     let mut list = UidListFile::default();
-    match list.refresh(dir)? {
-        Refreshed::Replaced(_) => list.append(dir, lock, 1, new),
-        _ => Err(gone()),
-    }
+    list.refresh(dir)?;
+    let uid_validity = list.header().ok_or_else(gone)?.uid_validity;
+    Ok(Dealt { uid_validity, uids: list.append(dir, lock, 1, new)?, written: None })
 }
 
 /// Whether there is a list that [`append_to`] can go on with as it stands.
@@ -207,7 +324,7 @@ fn identity(stat: &Stat) -> (u64, u64) {
 }
 
 /// The next `count` UIDs.
-fn deal(next: u32, count: usize) -> Result<Vec<Uid>> {
+pub fn deal(next: u32, count: usize) -> Result<Vec<Uid>> {
     let mut uids = Vec::with_capacity(count);
     let mut next = Uid::new(next).filter(|&uid| uid <= Uid::MAX);
     for _ in 0..count {
@@ -218,13 +335,11 @@ fn deal(next: u32, count: usize) -> Result<Vec<Uid>> {
     Ok(uids)
 }
 
-fn append_lines(dir: &Dir, of: (u64, u64), size: u64, new: &[(&[u8], Fields)], uids: &[Uid]) -> Result<()> {
-    if uids.is_empty() {
-        return Ok(());
-    }
+/// Gives the file as it is then.
+fn append_lines(dir: &Dir, of: (u64, u64), size: u64, new: &[(&[u8], Fields)], uids: &[Uid]) -> Result<Stat> {
     let mut lines = Vec::new();
     for ((base, fields), &uid) in new.iter().zip(uids) {
-        write_record(uid, fields, base, &mut lines);
+        write_record(uid, fields.octets(), base, &mut lines);
     }
     let mut file = dir.open_append(FILE)?;
     let stat = stat_file(&file)?;
@@ -235,7 +350,7 @@ fn append_lines(dir: &Dir, of: (u64, u64), size: u64, new: &[(&[u8], Fields)], u
     // What a full disk cuts off is a torn line, which nobody reads and the next writer mends.
     file.write_all(&lines)?;
     file.sync_data()?;
-    Ok(())
+    Ok(stat_file(&file)?)
 }
 
 /// Appends by writing all anew: the list is of an old version, or its last line is torn.
@@ -244,8 +359,8 @@ fn rewrite_with(dir: &Dir, new: &[(&[u8], Fields)], uids: &[Uid]) -> Result<()> 
     let Refreshed::Replaced(old) = list.refresh(dir)? else { return Err(gone()) };
     let mut header = list.header().cloned().ok_or_else(gone)?;
     header.next_uid = uids.last().map_or(list.next_uid(), |uid| uid.get().saturating_add(1));
-    let old = old.iter().map(|r| (r.uid, r.fields.clone(), &*r.base));
-    let new = uids.iter().zip(new).map(|(&uid, (base, fields))| (uid, fields.clone(), *base));
+    let old = old.iter().map(|r| (r.uid, r.fields.octets(), &*r.base));
+    let new = uids.iter().zip(new).map(|(&uid, (base, fields))| (uid, fields.octets(), *base));
     write_anew(dir, &header, old.chain(new))?;
     Ok(())
 }
@@ -253,7 +368,7 @@ fn rewrite_with(dir: &Dir, new: &[(&[u8], Fields)], uids: &[Uid]) -> Result<()> 
 fn write_anew<'a>(
     dir: &Dir,
     header: &Header,
-    records: impl Iterator<Item = (Uid, Fields, &'a [u8])>,
+    records: impl Iterator<Item = (Uid, &'a [u8], &'a [u8])>,
 ) -> Result<(File, usize, u32)> {
     let mode = dir.stat_self()?.mode & 0o666 | 0o600;
     let file = match dir.create_over(TEMPORARY, mode) {
@@ -271,7 +386,7 @@ fn write_anew<'a>(
         out.write_all(&line)?;
         for (uid, fields, base) in records {
             line.clear();
-            write_record(uid, &fields, base, &mut line);
+            write_record(uid, fields, base, &mut line);
             out.write_all(&line)?;
             (lines, last) = (lines + 1, uid.get());
         }
@@ -320,7 +435,7 @@ fn read_ends(dir: &Dir) -> Result<Option<Open>> {
             }
         }
     }
-    Ok(Some(Open { identity: identity(&stat), file, read: stat.size, size: stat.size, reader, lines: 0 }))
+    Ok(Some(Open { read: stat.size, size: stat.size, reader, ..Open::new(file, &stat) }))
 }
 
 fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -337,10 +452,42 @@ fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> 
 }
 
 impl Open {
+    /// Nothing of it was read.
+    fn new(file: File, stat: &Stat) -> Self {
+        let times = (stat.modified, stat.changed);
+        Self { file: Some(file), identity: identity(stat), times, read: 0, size: 0, reader: Reader::new(), lines: 0 }
+    }
+
+    /// With the file open, its inode and size tell; otherwise its times must too.
+    fn is_unchanged(&self, stat: &Stat) -> bool {
+        self.identity == identity(stat)
+            && self.size == stat.size
+            && (self.file.is_some() || self.times == (stat.modified, stat.changed))
+    }
+
+    /// Whether this file, of the inode and at least the size that was read, is that list and not another in its place: its first line is the same,
+    /// and the last record that was read ends where it did.
+    fn goes_on(&self, file: &File) -> io::Result<bool> {
+        let Some(mut end) = usize::try_from(self.read.min(LONGEST_LINE as u64)).ok().map(|n| vec![0; n]) else {
+            return Ok(false);
+        };
+        let mut first = vec![0; LONGEST_LINE];
+        let got = read_up_to(file, &mut first, 0)?;
+        let line = first[..got].split(|&b| b == b'\n').next().unwrap_or_default();
+        let start = self.read - end.len() as u64;
+        let got = read_up_to(file, &mut end, start)?;
+        if Header::parse(line).as_ref() != self.reader.header() || got != end.len() || end.last() != Some(&b'\n') {
+            return Ok(false);
+        }
+        let last = end[..got - 1].rsplit(|&b| b == b'\n').next().unwrap_or_default();
+        let uid = last.split(|&b| b == b' ').next().and_then(super::file_name::decimal);
+        Ok(self.lines == 0 || uid == Some(self.reader.last().into()))
+    }
+
     /// Reads from where reading ended to the end of the last whole line.
     fn read_on(&mut self) -> io::Result<Vec<Record>> {
         let mut records: Vec<Record> = Vec::new();
-        let mut file = &self.file;
+        let Some(mut file) = self.file.as_ref() else { return Err(io::ErrorKind::NotFound.into()) };
         file.seek(SeekFrom::Start(self.read))?;
         let mut input = BufReader::with_capacity(256 * 1024, file.take(limits::UID_LIST.saturating_sub(self.read)));
         let mut line = Vec::new();
@@ -452,9 +599,9 @@ mod tests {
     fn appending_keeps_what_is_there_octet_for_octet() {
         let (place, dir) = scratch(&format!("{HEADER}1 :a\n7 Qx :b\n"));
         let mut lock = Lock::take(&dir, FILE, limits::TIME_LOCK).unwrap();
-        let (validity, uids) =
+        let Dealt { uid_validity, uids, .. } =
             append_to(&dir, &mut lock, &[(b"c", Fields::default()), (b"d", Fields::default())]).unwrap();
-        assert_eq!((validity.get(), uids.iter().map(|u| u.get()).collect::<Vec<_>>()), (7, vec![8, 9]));
+        assert_eq!((uid_validity.get(), uids.iter().map(|u| u.get()).collect::<Vec<_>>()), (7, vec![8, 9]));
         assert_eq!(content(&place), format!("{HEADER}1 :a\n7 Qx :b\n8 :c\n9 :d\n"));
     }
 

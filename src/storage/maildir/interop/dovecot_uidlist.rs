@@ -31,6 +31,11 @@ pub struct Header {
 }
 
 impl Header {
+    /// A first line, without its LF.
+    pub fn parse(line: &[u8]) -> Option<Self> {
+        parse_header(line).ok().map(|(header, _)| header)
+    }
+
     /// A header for a list that is made anew.
     pub fn new(uid_validity: UidValidity, guid: [u8; 16]) -> Self {
         let guid = guid.iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect();
@@ -63,13 +68,14 @@ pub struct Record {
 
 impl Record {
     pub fn write(&self, out: &mut Vec<u8>) {
-        write_record(self.uid, &self.fields, &self.base, out);
+        write_record(self.uid, self.fields.octets(), &self.base, out);
     }
 }
 
-pub fn write_record(uid: Uid, fields: &Fields, base: &[u8], out: &mut Vec<u8>) {
+/// A line: the fields as they stand there, the file name up to its first colon.
+pub fn write_record(uid: Uid, fields: &[u8], base: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(uid.to_string().as_bytes());
-    if let Some(fields) = &fields.0 {
+    if !fields.is_empty() {
         out.push(b' ');
         out.extend_from_slice(fields);
     }
@@ -100,6 +106,16 @@ impl Fields {
         out.push(key);
         out.extend_from_slice(value);
         self.0 = Some(out.into());
+    }
+
+    /// As they stand in the line, with single blanks between.
+    pub fn octets(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// Fields that were kept so.
+    pub fn of(octets: &[u8]) -> Self {
+        Self((!octets.is_empty()).then(|| octets.into()))
     }
 
     pub fn wire_size(&self) -> Option<u64> {
@@ -147,6 +163,26 @@ impl Reader {
     /// Goes on behind a list's last record, without having read those between.
     pub fn at_end(header: Header, last: u32) -> Self {
         Self { header: Some(header), highest: last, last, ..Self::default() }
+    }
+
+    /// The same, where more is remembered of what was read.
+    pub fn with_highest(self, highest: u32, version_1: bool) -> Self {
+        Self { highest: self.highest.max(highest), version_1, ..self }
+    }
+
+    /// Records up to this UID, good ones, were added behind what was read.
+    pub fn passed(&mut self, uid: u32) {
+        (self.highest, self.last) = (self.highest.max(uid), uid);
+    }
+
+    /// The highest UID that occurred.
+    pub fn highest(&self) -> u32 {
+        self.highest
+    }
+
+    /// The UID of the last good record.
+    pub fn last(&self) -> u32 {
+        self.last
     }
 
     pub fn header(&self) -> Option<&Header> {
