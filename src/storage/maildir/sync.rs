@@ -187,7 +187,7 @@ impl MaildirMailbox {
         let Some(record) = self.record(&reading)? else { return Ok(()) };
         let first = match self.access {
             Access::ReadWrite => record.uid_next,
-            Access::ReadOnly if untold.is_none() && record.messages > 0 && record.in_new == record.messages => {
+            Access::ReadOnly if untold.is_none() && record.in_new == record.messages => {
                 reading.entries(record.number)?.next().map_or(record.uid_next, |entry| entry.row.uid)
             }
             Access::ReadOnly => return Ok(()),
