@@ -4,7 +4,8 @@ use crate::protocol::command::general::Enable;
 use crate::protocol::cursor::SyntaxError;
 use crate::protocol::response::{self, Condition};
 use crate::session::outcome::{Done, Refusal};
-use crate::session::{Context, capabilities};
+use crate::session::selected::Selected;
+use crate::session::{Context, capabilities, updates};
 
 /// CAPABILITY (RFC 9051 section 6.1.1).
 pub fn capability(context: &mut Context<'_>) -> Result<Done, Refusal> {
@@ -26,12 +27,27 @@ pub fn id(context: &mut Context<'_>) -> Result<Done, Refusal> {
 
 /// Answers ENABLED with what this command turned on, also with nothing (RFC 9051 section 6.3.1). After SELECT it is accepted too, as
 /// RFC 5161 section 3.1 leaves open: clients send it.
-pub fn enable(context: &mut Context<'_>, enable: &Enable) -> Result<Done, Refusal> {
+pub fn enable(context: &mut Context<'_>, selected: Option<&Selected>, enable: &Enable) -> Result<Done, Refusal> {
+    let Context { channel, enabled, withheld, .. } = context;
     let mut now = Vec::new();
-    let offered = capabilities::after_login(context.withheld).contains(&"IMAP4rev2");
-    if offered && !context.enabled.imap4rev2 && enable.capabilities.iter().any(|name| name == "IMAP4REV2") {
-        context.enabled.imap4rev2 = true;
-        now.push("IMAP4rev2");
+    for name in ["IMAP4rev2", "CONDSTORE", "QRESYNC"] {
+        let asked = enable.capabilities.iter().any(|asked| name.eq_ignore_ascii_case(asked));
+        let on = match name {
+            "IMAP4rev2" => &mut enabled.imap4rev2,
+            "CONDSTORE" => &mut enabled.condstore,
+            _ => &mut enabled.qresync,
+        };
+        if !asked || *on || withheld.has(name) {
+            continue;
+        }
+        if name == "IMAP4rev2" {
+            enabled.imap4rev2 = true;
+        } else {
+            // QRESYNC has CONDSTORE in it (RFC 7162 section 3.2.3).
+            enabled.qresync |= name == "QRESYNC";
+            updates::enable_condstore(channel, enabled, selected);
+        }
+        now.push(name);
     }
     response::enabled(&mut context.channel.out, &now);
     Ok(Done::plain())

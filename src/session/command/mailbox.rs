@@ -19,10 +19,11 @@ pub fn create(context: &mut Context<'_>, create: &Create) -> Result<Done, Refusa
         [Err(_)] => return Err(Refusal::no(Code::UseAttr, "Unknown special use")),
         _ => return Err(Refusal::no(Code::UseAttr, "A mailbox can have one special use")),
     };
-    context.store.create(&create.mailbox, special_use)?;
+    let id = context.store.create(&create.mailbox, special_use)?;
     make_parents(context.store, &create.mailbox);
     list::tell_normalized(context, &create.mailbox, create.old_name.as_deref());
-    Ok(Done::plain())
+    // RFC 8474 section 4.1.
+    if context.withheld.has("OBJECTID") { Ok(Done::plain()) } else { Ok(Done::with(Code::MailboxId(id))) }
 }
 
 /// Makes the mailboxes above one that was made. Should that fail, they are listed as names without a mailbox.
