@@ -343,7 +343,8 @@ impl Cache {
     fn of(client: &Client) -> Self {
         let mirror = client.mirror_of_selected();
         let places: Vec<_> = (1..).zip(&mirror.messages).filter_map(|(n, m)| Some((n, m.uid?))).collect();
-        let messages = mirror.messages.iter().filter_map(|m| {
+        // What is new from the first that it has not fetched on.
+        let messages = mirror.messages.iter().map_while(|m| {
             let flags = m.flags.clone()?.into_iter().filter(|flag| flag != "\\Recent").collect();
             Some((m.uid?, flags))
         });
@@ -438,6 +439,25 @@ fn client_command(client: &Client, random: &mut Unstructured<'_>) -> Result<Stri
     })
 }
 
+/// What the client knows to have stored where the server, asked to be silent, tells only the time of it.
+fn apply_silent(client: &mut Client, command: &str, answer: &Answer) {
+    let Some((words, flags)) = command.split_once("FLAGS.SILENT (") else { return };
+    let mirror = client.selected.as_mut().unwrap();
+    for (number, items) in answer.fetches() {
+        if items.iter().any(|(name, _)| name == "FLAGS") {
+            continue;
+        }
+        // Of one that has just arrived the client knows no flags yet.
+        let Some(known) = &mut mirror.messages[number as usize - 1].flags else { continue };
+        for flag in flags.trim_end_matches(')').split(' ') {
+            known.retain(|known| known != flag);
+            if words.ends_with('+') {
+                known.push(flag.to_owned());
+            }
+        }
+    }
+}
+
 fn come_and_go(server: &Server, random: &mut Unstructured<'_>) -> Result<()> {
     append(&mut *server.store(), random.int_in_range(0..=12)?);
     let (client, _) = connect(server);
@@ -459,7 +479,8 @@ fn come_and_go(server: &Server, random: &mut Unstructured<'_>) -> Result<()> {
                 others_act(server, random)?;
             }
             let command = client_command(&client, random)?;
-            client.run(&command);
+            let answer = client.run(&command);
+            apply_silent(&mut client, &command, &answer);
         }
         cache = Cache::of(&client);
         // The connection may break while a command is on its way.
