@@ -108,6 +108,14 @@ impl Selected {
         Ok(named)
     }
 
+    /// These messages as a command with such numbers names them; ascending.
+    pub fn numbers<'a>(&'a self, uids: &'a UidSet, numbers: Numbers) -> impl Iterator<Item = u32> + 'a {
+        uids.iter().filter_map(move |uid| match numbers {
+            Numbers::Uid => Some(uid.get()),
+            Numbers::Sequence => self.number_of(uid).map(|number| number.get()),
+        })
+    }
+
     /// Those of the UIDs in the set that were expunged after this moment, `*` being the last that was ever given. What the client still counts is
     /// not among them: that it will be told as news.
     pub fn vanished_since(&mut self, since: u64, set: &SequenceSet) -> crate::storage::Result<UidSet> {

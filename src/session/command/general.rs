@@ -29,25 +29,24 @@ pub fn id(context: &mut Context<'_>) -> Result<Done, Refusal> {
 /// RFC 5161 section 3.1 leaves open: clients send it.
 pub fn enable(context: &mut Context<'_>, selected: Option<&Selected>, enable: &Enable) -> Result<Done, Refusal> {
     let Context { channel, enabled, withheld, .. } = context;
+    let asked =
+        |name: &str| !withheld.has(name) && enable.capabilities.iter().any(|asked| asked.eq_ignore_ascii_case(name));
     let mut now = Vec::new();
-    for name in ["IMAP4rev2", "CONDSTORE", "QRESYNC"] {
-        let asked = enable.capabilities.iter().any(|asked| name.eq_ignore_ascii_case(asked));
-        let on = match name {
-            "IMAP4rev2" => &mut enabled.imap4rev2,
-            "CONDSTORE" => &mut enabled.condstore,
-            _ => &mut enabled.qresync,
-        };
-        if !asked || *on || withheld.has(name) {
-            continue;
-        }
-        if name == "IMAP4rev2" {
-            enabled.imap4rev2 = true;
-        } else {
-            // QRESYNC has CONDSTORE in it (RFC 7162 section 3.2.3).
-            enabled.qresync |= name == "QRESYNC";
-            updates::enable_condstore(channel, enabled, selected);
-        }
-        now.push(name);
+    if asked("IMAP4rev2") && !enabled.imap4rev2 {
+        enabled.imap4rev2 = true;
+        now.push("IMAP4rev2");
+    }
+    let before = **enabled;
+    if asked("CONDSTORE") && !before.condstore {
+        now.push("CONDSTORE");
+    }
+    if asked("QRESYNC") && !before.qresync {
+        enabled.qresync = true;
+        now.push("QRESYNC");
+    }
+    // QRESYNC has CONDSTORE in it (RFC 7162 section 3.2.3).
+    if asked("CONDSTORE") || asked("QRESYNC") {
+        updates::enable_condstore(channel, enabled, selected);
     }
     response::enabled(&mut context.channel.out, &now);
     Ok(Done::plain())

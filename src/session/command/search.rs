@@ -31,7 +31,7 @@ pub fn search(context: &mut Context<'_>, selected: &mut Selected, search: &Searc
     let modseq = found.uids.iter().filter(|_| search.by_modseq()).filter_map(|uid| selected.mailbox.modseq(uid)).max();
     let out = &mut context.channel.out;
     if !extended {
-        response::search::search(out, numbers(selected, &found.uids, search.numbers), modseq);
+        response::search::search(out, selected.numbers(&found.uids, search.numbers), modseq);
     } else if returns.min || returns.max || returns.all || returns.count {
         let answer = Esearch { modseq, ..answer(selected, &found.uids, search.numbers, returns) };
         response::search::esearch(out, context.tag, search.numbers, &answer);
@@ -70,16 +70,8 @@ fn run(
     )
 }
 
-/// Ascending.
-fn numbers<'a>(selected: &'a Selected, uids: &'a UidSet, numbers: Numbers) -> impl Iterator<Item = u32> + 'a {
-    uids.iter().filter_map(move |uid| match numbers {
-        Numbers::Uid => Some(uid.get()),
-        Numbers::Sequence => selected.number_of(uid).map(|number| number.get()),
-    })
-}
-
 fn answer(selected: &Selected, uids: &UidSet, kind: Numbers, returns: SearchReturn) -> Esearch {
-    let all: Vec<u32> = numbers(selected, uids, kind).collect();
+    let all: Vec<u32> = selected.numbers(uids, kind).collect();
     Esearch {
         min: all.first().copied().filter(|_| returns.min),
         max: all.last().copied().filter(|_| returns.max),

@@ -95,8 +95,10 @@ fn known_uids(known: &Qresync) -> SequenceSet {
 /// What was expunged while the client was away.
 fn vanished(selected: &mut Selected, known: &Qresync) -> Result<UidSet, StoreError> {
     let vanished = selected.vanished_since(known.modseq, &known_uids(known))?;
-    let told = known.matches.as_ref().and_then(|matches| last_match(selected, matches));
-    Ok(told.map_or(vanished.clone(), |told| vanished.difference(&UidSet::range(Uid::MIN, told))))
+    match known.matches.as_ref().and_then(|matches| last_match(selected, matches)) {
+        Some(told) => Ok(vanished.difference(&UidSet::range(Uid::MIN, told))),
+        None => Ok(vanished),
+    }
 }
 
 /// The last message that has the number which the client knows it by: of all expunges up to it the client knows (RFC 7162 section 3.2.5.2).
@@ -105,11 +107,11 @@ fn last_match(selected: &Selected, matches: &SequenceMatch) -> Option<Uid> {
     let pairs = matches.pairs.iter().flat_map(|&((first, last), uid)| {
         (first..=last.min(selected.exists())).map(move |number| (number, uid + (number - first)))
     });
-    let matching = pairs.filter_map(|(number, uid)| {
+    let mut matching = pairs.filter_map(|(number, uid)| {
         let there = *selected.view.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
         (there.get() == uid).then_some(there)
     });
-    matching.last()
+    matching.next_back()
 }
 
 /// Tells the flags of what came or changed while the client was away.

@@ -7,7 +7,7 @@ use crate::session::Context;
 use crate::session::outcome::{Done, Refusal};
 use crate::session::selected::Selected;
 use crate::session::updates::{self, Items};
-use crate::types::{Flags, SequenceSet, Uid, UidSet};
+use crate::types::{Flags, Uid, UidSet};
 use std::collections::HashMap;
 
 /// STORE (RFC 9051 section 6.4.6). Of messages that another session expunged, by number, the client hears by NO
@@ -43,21 +43,11 @@ pub fn store(context: &mut Context<'_>, selected: &mut Selected, store: &Store) 
         }
     }
     let told: UidSet = stored.flags.iter().map(|(uid, _)| *uid).collect();
-    let code =
-        (!stored.modified.is_empty()).then(|| Code::Modified(numbers(selected, &stored.modified, store.numbers)));
+    let code = (!stored.modified.is_empty())
+        .then(|| Code::Modified(selected.numbers(&stored.modified, store.numbers).collect()));
     if !store.silent && store.numbers == Numbers::Sequence && told.union(&stored.modified).len() < uids.len() {
         let code = code.unwrap_or(Code::ExpungeIssued);
         return Err(Refusal::no(code, "Some of the messages no longer exist"));
     }
     Ok(Done { code, text: None })
-}
-
-/// As the client named them.
-fn numbers(selected: &Selected, uids: &UidSet, numbers: Numbers) -> SequenceSet {
-    uids.iter()
-        .filter_map(|uid| match numbers {
-            Numbers::Uid => Some(uid.get()),
-            Numbers::Sequence => selected.number_of(uid).map(|number| number.get()),
-        })
-        .collect()
 }

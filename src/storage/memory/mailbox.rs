@@ -178,7 +178,10 @@ impl Mailbox for OpenMailbox {
         let vanished = user.folder(self.uid_validity)?.history.since(since);
         let Some(last) = Uid::new(self.uid_next.get() - 1) else { return Ok(UidSet::new()) };
         let ever = UidSet::range(Uid::MIN, last).difference(&self.uids);
-        Ok(vanished.map_or(ever.clone(), |vanished| vanished.intersection(&ever)))
+        Ok(match vanished {
+            Some(vanished) => vanished.intersection(&ever),
+            None => ever,
+        })
     }
 
     fn save_date(&mut self, uid: Uid) -> Result<Option<DateTime>> {
