@@ -17,4 +17,5 @@ pub mod parameter;
 mod scanner;
 pub mod section;
 pub mod structure;
+pub mod thread;
 pub mod transfer;

@@ -4,7 +4,7 @@ use super::Dialect;
 use super::encode::{is_astring_char, is_atom_char};
 use super::frame::LiteralHeader;
 use crate::limits;
-use crate::types::{Flags, Keyword, SystemFlag};
+use crate::types::{Flags, Keyword, ObjectId, SystemFlag};
 use std::borrow::Cow;
 
 /// Why a command cannot be understood.
@@ -283,6 +283,14 @@ impl<'a> Cursor<'a> {
             return Err(self.expected("a number that is not zero"));
         }
         self.number64()
+    }
+
+    /// ```abnf
+    /// objectid = 1*255(ALPHA / DIGIT / "_" / "-")          ; RFC 8474
+    /// ```
+    pub fn object_id(&mut self) -> Parse<ObjectId> {
+        let place = self.expected("an object identifier");
+        ObjectId::parse(self.atom("an object identifier")?).ok_or(place)
     }
 
     /// `base64 / "="`, the initial response of SASL (RFC 4959), not decoded.

@@ -105,14 +105,17 @@ impl Client<'_, '_> {
 
     fn status_items(&mut self) -> Result<()> {
         self.list(1, |client| {
-            client.word(&["MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT"])
+            client.word(&["MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN"])?;
+            client.add(" ")?;
+            client.word(&["DELETED", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ", "MAILBOXID"])
         })
     }
 
     fn item(&mut self) -> Result<()> {
-        match self.random.int_in_range(0..=3)? {
+        match self.random.int_in_range(0..=4)? {
             0 => self.word(&["FLAGS", "UID", "ENVELOPE", "BODY", "BODYSTRUCTURE", "INTERNALDATE", "RFC822.SIZE"]),
-            1 => self.word(&["RFC822", "RFC822.HEADER", "RFC822.TEXT", "BINARY.SIZE[2.1]", "BINARY.PEEK[1]<0.5>"]),
+            1 => self.word(&["MODSEQ", "SAVEDATE", "EMAILID", "THREADID"]),
+            2 => self.word(&["RFC822", "RFC822.HEADER", "RFC822.TEXT", "BINARY.SIZE[2.1]", "BINARY.PEEK[1]<0.5>"]),
             _ => {
                 self.word(&["BODY[", "BODY.PEEK["])?;
                 let texts = ["HEADER]", "TEXT]", "MIME]", "HEADER.FIELDS ", "HEADER.FIELDS.NOT "];
@@ -142,9 +145,19 @@ impl Client<'_, '_> {
         let deep = self.depth > 0;
         match self.random.int_in_range(0..=if deep { 9 } else { 5 })? {
             0 => self.word(&["ALL", "SEEN", "UNSEEN", "NEW", "OLD", "RECENT", "KEYWORD $a", "UNKEYWORD b", "UNDRAFT"]),
-            1 => {
-                self.word(&["BEFORE 1-Feb-1994", "SENTON \"09-Mar-2020\"", "LARGER 0", "OLDER 5", "YOUNGER 4294967295"])
-            }
+            1 => self.word(&[
+                "BEFORE 1-Feb-1994",
+                "SENTON \"09-Mar-2020\"",
+                "LARGER 0",
+                "OLDER 5",
+                "YOUNGER 4294967295",
+                "MODSEQ 0",
+                "MODSEQ \"/flags/\\\\seen\" all 9223372036854775807",
+                "SAVEDON 1-Feb-1994",
+                "SAVEDATESUPPORTED",
+                "EMAILID E_-",
+                "THREADID T1",
+            ]),
             2 => self.set(),
             3 => {
                 self.add("UID ")?;
@@ -184,7 +197,7 @@ impl Client<'_, '_> {
     fn command(&mut self) -> Result<()> {
         let tag = *self.random.choose(&["a ", "1.169 ", "A] "])?;
         self.add(tag)?;
-        match self.random.int_in_range(0..=15)? {
+        match self.random.int_in_range(0..=16)? {
             0 => self.word(&[
                 "NOOP",
                 "CAPABILITY",
@@ -210,10 +223,27 @@ impl Client<'_, '_> {
                     if client.random.arbitrary()? { client.add("NIL") } else { client.any_string() }
                 })
             }
-            3 => self.word(&["ENABLE IMAP4rev2 X", "AUTHENTICATE PLAIN", "AUTHENTICATE PLAIN =", "STARTTLS"]),
+            3 => self.word(&[
+                "ENABLE IMAP4rev2 X",
+                "ENABLE CONDSTORE QRESYNC",
+                "AUTHENTICATE PLAIN",
+                "AUTHENTICATE PLAIN =",
+                "STARTTLS",
+            ]),
             4 => {
                 self.word(&["SELECT ", "EXAMINE ", "DELETE ", "SUBSCRIBE ", "UNSUBSCRIBE ", "CREATE "])?;
                 self.mailbox()
+            }
+            16 => {
+                self.word(&["SELECT ", "EXAMINE "])?;
+                self.mailbox()?;
+                self.word(&[
+                    " (CONDSTORE)",
+                    " (QRESYNC (67890007 20050715194045000))",
+                    " (QRESYNC (1 2 1:29997) CONDSTORE)",
+                    " (CONDSTORE QRESYNC (1 2 7:3,3 (5000,9990:9999,10001 15000,29970:29979,4294967295)))",
+                    " (QRESYNC (4294967295 9223372036854775807 (1:2,4 1,7:8)))",
+                ])
             }
             5 => {
                 self.word(&["RENAME "])?;
@@ -265,18 +295,25 @@ impl Client<'_, '_> {
                 self.word(&["{5}", "{0+}", "~{7}", "~{99999999+}"])
             }
             11 | 12 => {
-                self.word(&["FETCH ", "UID FETCH "])?;
+                let uid = self.random.arbitrary()?;
+                self.word(if uid { &["UID FETCH "] } else { &["FETCH "] })?;
                 self.set()?;
                 self.add(" ")?;
                 match self.random.int_in_range(0..=2)? {
                     0 => self.word(&["ALL", "FAST", "FULL"]),
                     1 => self.item(),
                     _ => self.list(1, Self::item),
-                }
+                }?;
+                self.word(if uid {
+                    &["", " (CHANGEDSINCE 0)", " (CHANGEDSINCE 5 VANISHED)", " (VANISHED CHANGEDSINCE 5)"]
+                } else {
+                    &["", " (CHANGEDSINCE 9223372036854775807)"]
+                })
             }
             13 => {
                 self.word(&["STORE ", "UID STORE "])?;
                 self.set()?;
+                self.word(&["", " (UNCHANGEDSINCE 0)", " (UNCHANGEDSINCE 12121230045)"])?;
                 self.word(&[" FLAGS ", " +FLAGS ", " -FLAGS ", " FLAGS.SILENT ", " +FLAGS.SILENT "])?;
                 self.flags()
             }

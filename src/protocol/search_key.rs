@@ -6,7 +6,7 @@ use super::encode::{self, text};
 use crate::limits;
 use crate::message::charset;
 use crate::types::query::{AddressField, Query};
-use crate::types::{Date, SystemFlag};
+use crate::types::{Date, ObjectId, SystemFlag};
 
 /// How the texts of this search are encoded.
 pub(super) enum Charset {
@@ -46,7 +46,11 @@ impl Keys {
     ///              "NOT" SP search-key / "OR" SP search-key SP search-key / "SENTBEFORE" SP date /
     ///              "SENTON" SP date / "SENTSINCE" SP date / "SMALLER" SP number64 / "UID" SP sequence-set /
     ///              "UNDRAFT" / sequence-set / "(" search-key *(SP search-key) ")" /
-    ///              "OLDER" SP nz-number / "YOUNGER" SP nz-number                           ; RFC 5032
+    ///              "OLDER" SP nz-number / "YOUNGER" SP nz-number /                         ; RFC 5032
+    ///              "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer /     ; RFC 7162
+    ///              "SAVEDBEFORE" SP date / "SAVEDON" SP date / "SAVEDSINCE" SP date /
+    ///              "SAVEDATESUPPORTED" /                                                   ; RFC 8514
+    ///              "EMAILID" SP objectid / "THREADID" SP objectid                          ; RFC 8474
     /// ```
     ///
     /// NEW, OLD and RECENT are RFC 3501's alone; they are taken in both revisions, as they have no other meaning.
@@ -97,6 +101,13 @@ impl Keys {
             "SMALLER" => number(cursor).map(Query::Smaller),
             "OLDER" => interval(cursor).map(Query::Older),
             "YOUNGER" => interval(cursor).map(Query::Younger),
+            "MODSEQ" => modseq(cursor).map(Query::ModSeq),
+            "SAVEDBEFORE" => date(cursor).map(Query::SavedBefore),
+            "SAVEDON" => date(cursor).map(Query::SavedOn),
+            "SAVEDSINCE" => date(cursor).map(Query::SavedSince),
+            "SAVEDATESUPPORTED" => Ok(Query::SaveDateSupported),
+            "EMAILID" => object_id(cursor).map(Query::EmailId),
+            "THREADID" => object_id(cursor).map(Query::ThreadId),
             "BCC" => Ok(Query::Address(AddressField::Bcc, self.text(cursor)?)),
             "CC" => Ok(Query::Address(AddressField::Cc, self.text(cursor)?)),
             "FROM" => Ok(Query::Address(AddressField::From, self.text(cursor)?)),
@@ -206,6 +217,34 @@ fn number(cursor: &mut Cursor<'_>) -> Parse<u64> {
     cursor.number64()
 }
 
+/// A message has one time for all its flags, so what names one of them is read and passed over (RFC 7162 section 3.1.5).
+///
+/// ```abnf
+/// entry-name     = DQUOTE "/flags/" attr-flag DQUOTE
+/// entry-type-req = "priv" / "shared" / "all"
+/// ```
+fn modseq(cursor: &mut Cursor<'_>) -> Parse<u64> {
+    cursor.space()?;
+    if cursor.peek() == Some(b'"') {
+        let place = cursor.expected("the name of a flag such as \"/flags/\\\\Seen\"");
+        if !cursor.string()?.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"/flags/")) {
+            return Err(place);
+        }
+        cursor.space()?;
+        let place = cursor.expected("priv, shared or all");
+        if !["PRIV", "SHARED", "ALL"].contains(&cursor.word("priv, shared or all")?.as_str()) {
+            return Err(place);
+        }
+        cursor.space()?;
+    }
+    cursor.number64()
+}
+
+fn object_id(cursor: &mut Cursor<'_>) -> Parse<ObjectId> {
+    cursor.space()?;
+    cursor.object_id()
+}
+
 fn interval(cursor: &mut Cursor<'_>) -> Parse<u32> {
     cursor.space()?;
     cursor.nz_number()
@@ -270,6 +309,13 @@ pub(super) fn print_key(out: &mut Vec<u8>, query: &Query) {
         Query::Smaller(size) => text(out, format_args!("SMALLER {size}")),
         Query::Older(seconds) => text(out, format_args!("OLDER {seconds}")),
         Query::Younger(seconds) => text(out, format_args!("YOUNGER {seconds}")),
+        Query::ModSeq(modseq) => text(out, format_args!("MODSEQ {modseq}")),
+        Query::SavedBefore(date) => day(out, "SAVEDBEFORE", *date),
+        Query::SavedOn(date) => day(out, "SAVEDON", *date),
+        Query::SavedSince(date) => day(out, "SAVEDSINCE", *date),
+        Query::SaveDateSupported => out.extend_from_slice(b"SAVEDATESUPPORTED"),
+        Query::EmailId(id) => text(out, format_args!("EMAILID {}", id.as_str())),
+        Query::ThreadId(id) => text(out, format_args!("THREADID {}", id.as_str())),
         Query::Header(name, value) => texts(out, "HEADER", &[name, value]),
         Query::Address(field, value) => texts(out, field.name(), &[value]),
         Query::Subject(value) => texts(out, "SUBJECT", &[value]),

@@ -7,11 +7,11 @@ use super::reading::{Hunts, Reading, Which, forms, shown_addresses};
 use super::text::{Hunt, Needle};
 use super::{Stopped, View};
 use crate::message::structure::Kind;
-use crate::message::{date, header};
+use crate::message::{date, header, thread};
 use crate::storage::reader::{Block, Reader};
 use crate::storage::{Mailbox, StoreError};
 use crate::types::query::Query;
-use crate::types::{Date, DateTime, Flags, Keyword, SequenceSet, SystemFlag, Uid};
+use crate::types::{Date, DateTime, Flags, Keyword, ModSeq, ObjectId, SequenceSet, SystemFlag, Uid};
 
 /// A query made ready for one view of a mailbox. It takes no more memory than the query, however large the mailbox.
 pub struct Matcher<'a> {
@@ -31,7 +31,10 @@ struct Uses {
     flags: bool,
     date: bool,
     size: bool,
+    arrival: bool,
+    email: bool,
     header: bool,
+    thread: bool,
 }
 
 /// A key whose texts lie in the matcher. No deeper than [`crate::limits::NESTING`] by the parser's rule, so that it can be
@@ -56,6 +59,12 @@ enum Key {
     NotBefore(i64),
     Larger(u64),
     Smaller(u64),
+    /// Changed at this moment or after.
+    Changed(u64),
+    /// Saved in this mailbox.
+    Arrived(Day),
+    Email(ObjectId),
+    Thread(ObjectId),
     Sent(Day),
     Field(usize),
     Body(usize),
@@ -107,6 +116,9 @@ struct Facts {
     recent: bool,
     date: Option<DateTime>,
     size: Option<u64>,
+    modseq: u64,
+    arrival: Option<DateTime>,
+    email: Option<ObjectId>,
     header: Option<HeaderFacts>,
     /// Which were found; those not found are so for good when `body_read`.
     body: Vec<bool>,
@@ -117,6 +129,8 @@ struct Facts {
 struct HeaderFacts {
     /// The day of the Date field, if there is one that can be read.
     sent: Option<Date>,
+    /// If some key asks for it.
+    thread: Option<ObjectId>,
     fields: Vec<bool>,
 }
 
@@ -153,6 +167,14 @@ impl<'a> Matcher<'a> {
             Query::Smaller(size) => Key::Smaller(*size),
             Query::Older(seconds) => Key::NotAfter(now.saturating_sub(i64::from(*seconds))),
             Query::Younger(seconds) => Key::NotBefore(now.saturating_sub(i64::from(*seconds))),
+            Query::ModSeq(since) => Key::Changed(*since),
+            Query::SavedBefore(day) => Key::Arrived(Day::Before(*day)),
+            Query::SavedOn(day) => Key::Arrived(Day::On(*day)),
+            Query::SavedSince(day) => Key::Arrived(Day::Since(*day)),
+            // Every store of ours does.
+            Query::SaveDateSupported => Key::Constant(true),
+            Query::EmailId(id) => Key::Email(id.clone()),
+            Query::ThreadId(id) => Key::Thread(id.clone()),
             Query::Header(name, text) => self.field(name, text, false),
             Query::Address(field, text) => self.field(field.name(), text, true),
             Query::Subject(text) => self.field("Subject", text, false),
@@ -170,6 +192,9 @@ impl<'a> Matcher<'a> {
             Key::Flag(_) | Key::Keyword(_) => self.uses.flags = true,
             Key::Internal(_) | Key::NotAfter(_) | Key::NotBefore(_) => self.uses.date = true,
             Key::Larger(_) | Key::Smaller(_) => self.uses.size = true,
+            Key::Arrived(_) => self.uses.arrival = true,
+            Key::Email(_) => self.uses.email = true,
+            Key::Thread(_) => (self.uses.header, self.uses.thread) = (true, true),
             Key::Sent(_) | Key::Field(_) | Key::Text(_) => self.uses.header = true,
             _ => {}
         }
@@ -201,6 +226,9 @@ impl<'a> Matcher<'a> {
             flags: None,
             date: None,
             size: None,
+            modseq: mailbox.modseq(uid).map_or(0, ModSeq::get),
+            arrival: None,
+            email: None,
             header: None,
             body_read: false,
             recent: mailbox.recent().contains(uid),
@@ -215,6 +243,22 @@ impl<'a> Matcher<'a> {
         }
         if self.uses.date {
             facts.date = Some(mailbox.internal_date(uid).map_err(Stopped::Store)?);
+            if let Some(decided) = self.key.decide(&facts) {
+                return Ok(decided);
+            }
+        }
+        if self.uses.arrival {
+            // RFC 8514 section 4.3: the other date where there is none.
+            facts.arrival = match mailbox.save_date(uid).map_err(Stopped::Store)? {
+                Some(saved) => Some(saved),
+                None => Some(mailbox.internal_date(uid).map_err(Stopped::Store)?),
+            };
+            if let Some(decided) = self.key.decide(&facts) {
+                return Ok(decided);
+            }
+        }
+        if self.uses.email {
+            facts.email = Some(mailbox.email_id(uid).map_err(Stopped::Store)?);
             if let Some(decided) = self.key.decide(&facts) {
                 return Ok(decided);
             }
@@ -271,7 +315,8 @@ impl<'a> Matcher<'a> {
     }
 
     fn look_at_header(&self, header: &[u8]) -> HeaderFacts {
-        let mut facts = HeaderFacts { sent: None, fields: vec![false; self.fields.len()] };
+        let thread = if self.uses.thread { thread::id(header) } else { None };
+        let mut facts = HeaderFacts { sent: None, thread, fields: vec![false; self.fields.len()] };
         for field in header::fields(header) {
             if facts.sent.is_none() && field.name.eq_ignore_ascii_case(b"Date") {
                 facts.sent = date::parse(field.value).map(DateTime::date);
@@ -317,6 +362,10 @@ impl Key {
             Key::NotBefore(moment) => facts.date.map(|date| date.seconds >= *moment),
             Key::Larger(size) => facts.size.map(|s| s > *size),
             Key::Smaller(size) => facts.size.map(|s| s < *size),
+            Key::Changed(since) => Some(facts.modseq >= *since),
+            Key::Arrived(day) => facts.arrival.map(|date| day.holds(date.date())),
+            Key::Email(id) => facts.email.as_ref().map(|email| email == id),
+            Key::Thread(id) => facts.header.as_ref().map(|header| header.thread.as_ref() == Some(id)),
             Key::Sent(day) => facts.header.as_ref().map(|header| header.sent.is_some_and(|sent| day.holds(sent))),
             Key::Field(at) => facts.header.as_ref().map(|header| header.fields.get(*at).copied().unwrap_or(false)),
             Key::Body(at) => searched(&facts.body, *at),

@@ -34,8 +34,13 @@ impl Withheld {
         names.iter().map(known).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Whether this is not to be offered; the name as it is offered.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains(&name)
+    }
+
     fn take_from(&self, names: &mut Vec<&'static str>) {
-        names.retain(|name| !self.0.contains(name));
+        names.retain(|name| !self.has(name));
     }
 }
 
@@ -79,6 +84,10 @@ pub fn after_login(withheld: &Withheld) -> Vec<&'static str> {
         "STATUS=SIZE",
         "MULTIAPPEND",
         "WITHIN",
+        "CONDSTORE",
+        "QRESYNC",
+        "SAVEDATE",
+        "OBJECTID",
     ];
     names.push(&APPENDLIMIT);
     withheld.take_from(&mut names);

@@ -37,6 +37,10 @@ use std::time::Instant;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Enabled {
     pub imap4rev2: bool,
+    /// The client wants to know when what changed, whichever command has said so (RFC 7162 section 3.1).
+    pub condstore: bool,
+    /// VANISHED takes the place of EXPUNGE. Only with `condstore`.
+    pub qresync: bool,
 }
 
 impl Enabled {
@@ -259,6 +263,15 @@ impl Session {
         if rules.state == State::Selected && self.selected.is_none() {
             return self.bad(Some(&tag), None, "No mailbox selected");
         }
+        if command::needs_qresync(&command) && !self.enabled.qresync {
+            return self.bad(Some(&tag), None, "QRESYNC is not enabled");
+        }
+        if command::enables_condstore(&command) {
+            // SELECT tells of the mailbox that it opens.
+            let selected =
+                self.selected.as_ref().filter(|_| !matches!(command, Command::Select(_) | Command::Examine(_)));
+            updates::enable_condstore(&mut self.channel, &mut self.enabled, selected);
+        }
         let mut context = Context {
             channel: &mut self.channel,
             store: &mut *self.store,
@@ -284,7 +297,7 @@ impl Session {
     }
 
     /// The news, then the tagged answer.
-    fn answer(&mut self, tag: &Tag, name: &str, news: News, outcome: Result<Done, Refusal>) -> Result<(), End> {
+    fn answer(&mut self, tag: &Tag, name: &str, news: News, mut outcome: Result<Done, Refusal>) -> Result<(), End> {
         if let (Ok(_) | Err(Refusal::No(..)), Some(selected)) = (&outcome, &mut self.selected) {
             let fetch = name == "FETCH";
             if !fetch && news != News::None {
@@ -297,6 +310,18 @@ impl Session {
                 Err(_) => return Err(gone()),
             }
             selected.overheard |= fetch && selected.view.last().copied() > before;
+            match (updates::highest_modseq(selected, self.enabled), &mut outcome) {
+                // Where RFC 7162 section 3.2.7 wants it.
+                (Some(code), Ok(Done { code: place @ None, .. })) => *place = Some(code),
+                (Some(code), _) => response::status(
+                    &mut self.channel.out,
+                    None,
+                    Condition::Ok,
+                    Some(&code),
+                    "Highest modification sequence",
+                ),
+                (None, _) => {}
+            }
         }
         let out = &mut self.channel.out;
         match outcome {

@@ -3,7 +3,7 @@
 use super::outcome::Refusal;
 use crate::protocol::command::Numbers;
 use crate::storage::Mailbox;
-use crate::types::{MailboxName, SeqNum, SequenceSet, Uid, UidSet};
+use crate::types::{MailboxName, ModSeq, SeqNum, SequenceSet, Uid, UidSet};
 
 /// A selected mailbox. The client's view (which messages, in which places) changes only when `updates` tells it; until then a message
 /// that others expunged keeps its sequence number.
@@ -25,6 +25,12 @@ pub struct Selected {
     pub(super) overheard: bool,
     /// How many keywords the last FLAGS listed.
     pub(super) keywords_told: usize,
+    /// All that happened to the mailbox up to this time was told.
+    pub(super) told_to: ModSeq,
+    /// The latest time of a message that was told since the last tagged answer.
+    pub(super) modseq_told: Option<ModSeq>,
+    /// Expunges were told since then.
+    pub(super) expunges_told: bool,
     /// What FETCH remembers of the message it read last; begins as its default.
     pub(super) last_read: super::command::fetch::LastRead,
 }
@@ -37,7 +43,8 @@ impl Selected {
         let keywords_told = mailbox.keywords().len();
         let (saved, gone) = (UidSet::new(), UidSet::new());
         let last_read = Default::default();
-        let (look_failed, overheard) = (false, false);
+        let (told_to, modseq_told) = (mailbox.highest_modseq(), None);
+        let (look_failed, overheard, expunges_told) = (false, false, false);
         Self {
             name,
             mailbox,
@@ -49,6 +56,9 @@ impl Selected {
             recent_told,
             overheard,
             keywords_told,
+            told_to,
+            modseq_told,
+            expunges_told,
             last_read,
         }
     }
@@ -98,6 +108,32 @@ impl Selected {
         Ok(named)
     }
 
+    /// These messages as a command with such numbers names them; ascending.
+    pub fn numbers<'a>(&'a self, uids: &'a UidSet, numbers: Numbers) -> impl Iterator<Item = u32> + 'a {
+        uids.iter().filter_map(move |uid| match numbers {
+            Numbers::Uid => Some(uid.get()),
+            Numbers::Sequence => self.number_of(uid).map(|number| number.get()),
+        })
+    }
+
+    /// Those of the UIDs in the set that were expunged after this moment, `*` being the last that was ever given. What the client still counts is
+    /// not among them: that it will be told as news.
+    pub fn vanished_since(&mut self, since: u64, set: &SequenceSet) -> crate::storage::Result<UidSet> {
+        let ever = self.mailbox.uid_next().get() - 1;
+        let ranges = set.normalized(ever).unwrap_or_default();
+        let among: Vec<UidSet> = ranges
+            .into_iter()
+            .filter_map(|(first, last)| Some(UidSet::range(Uid::new(first)?, Uid::new(last)?)))
+            .collect();
+        let vanished = self.mailbox.vanished_since(ModSeq::new(since).unwrap_or(ModSeq::MIN))?;
+        Ok(vanished.intersection(&UidSet::union_of(&among)).difference(&self.gone))
+    }
+
+    /// Whether the message is there and has changed after this moment.
+    pub fn changed_since(&self, uid: Uid, since: u64) -> bool {
+        self.mailbox.modseq(uid).is_some_and(|modseq| modseq.get() > since)
+    }
+
     /// Sets `$`.
     pub fn save(&mut self, uids: UidSet) {
         self.saved = uids;
@@ -118,7 +154,7 @@ pub(super) mod tests {
     use crate::storage::{Changes, Copied, Result, StoreError, Stored, StoredMessage};
     use crate::types::flag::FlagChange;
     use crate::types::sequence_set::SetNumber::{Last, Number};
-    use crate::types::{DateTime, Flags, Keyword, ModSeq, ObjectId, UidValidity};
+    use crate::types::{DateTime, Flags, Keyword, ObjectId, UidValidity};
     use std::os::fd::{AsFd, BorrowedFd};
     use std::os::unix::net::UnixStream;
 

@@ -7,9 +7,10 @@ use super::outcome::Refusal;
 use super::selected::Selected;
 use crate::log::{Level, log};
 use crate::protocol::response::code::Code;
-use crate::protocol::response::{self, Condition, fetch, mailbox};
+use crate::protocol::response::fetch::{self, Vanished};
+use crate::protocol::response::{self, Condition, mailbox};
 use crate::storage::{Mailbox, StoreError};
-use crate::types::{Flags, Keyword, SeqNum, SystemFlag, Uid};
+use crate::types::{Flags, Keyword, SeqNum, SystemFlag, Uid, UidSet};
 
 /// Keywords that mean the same to every client (RFC 9051 section 2.3.2), listed also where no message has them yet.
 const WELL_KNOWN: [&str; 5] = ["$MDNSent", "$Forwarded", "$Junk", "$NotJunk", "$Phishing"];
@@ -35,16 +36,36 @@ pub fn tell(channel: &mut Channel, selected: &mut Selected, enabled: Enabled, ne
     };
     selected.gone = selected.gone.union(&changes.expunged);
     if news == News::All && !selected.gone.is_empty() {
-        expunges(channel, selected)?;
+        expunges(channel, selected, enabled)?;
     }
     arrivals(channel, selected, enabled);
     if changes.new_keywords {
         keywords(&mut channel.out, selected);
     }
     for uid in changes.flags.difference(&selected.gone).iter() {
-        flags(channel, selected, uid, None, Items::of_news(enabled), enabled)?;
+        changed(channel, selected, uid, None, Items::of_news(enabled), enabled)?;
+    }
+    if selected.gone.is_empty() {
+        selected.told_to = selected.mailbox.highest_modseq();
     }
     Ok(())
+}
+
+/// From now on the client is told when what changed; if a mailbox is selected, up to when it has been told of that.
+pub fn enable_condstore(channel: &mut Channel, enabled: &mut Enabled, selected: Option<&Selected>) {
+    let before = std::mem::replace(&mut enabled.condstore, true);
+    if let (false, Some(selected)) = (before, selected) {
+        let code = Code::HighestModSeq(selected.told_to);
+        response::status(&mut channel.out, None, Condition::Ok, Some(&code), "Highest modification sequence");
+    }
+}
+
+/// Before a tagged answer: HIGHESTMODSEQ, if the client would not find the right value by itself, which is the greatest that it was told of any message
+/// (RFC 7162 section 6). That is too little where messages were expunged, and too much while an expunge may not be told yet.
+pub fn highest_modseq(selected: &mut Selected, enabled: Enabled) -> Option<Code> {
+    let expunges_told = std::mem::take(&mut selected.expunges_told);
+    let too_much = selected.modseq_told.take().is_some_and(|told| told > selected.told_to);
+    (enabled.condstore && (expunges_told || too_much)).then_some(Code::HighestModSeq(selected.told_to))
 }
 
 /// Says EXISTS again after a FETCH whose answer told of new messages: Thunderbird does not look for them there, and would wait in IDLE for what it
@@ -55,13 +76,20 @@ pub fn tell_again(channel: &mut Channel, selected: &mut Selected) {
     }
 }
 
-fn expunges(channel: &mut Channel, selected: &mut Selected) -> Result<(), Refusal> {
+fn expunges(channel: &mut Channel, selected: &mut Selected, enabled: Enabled) -> Result<(), Refusal> {
     let gone = std::mem::take(&mut selected.gone);
-    let numbers: Vec<SeqNum> = gone.iter().filter_map(|uid| selected.number_of(uid)).collect();
-    for number in numbers.into_iter().rev() {
-        fetch::expunge(&mut channel.out, number);
-        channel.flush_if_full()?;
+    // RFC 7162 section 3.2.10.2: nothing that the client has not been told of.
+    let known: Vec<(Uid, SeqNum)> = gone.iter().filter_map(|uid| Some((uid, selected.number_of(uid)?))).collect();
+    if enabled.qresync {
+        let uids: UidSet = known.iter().map(|&(uid, _)| uid).collect();
+        fetch::vanished(&mut channel.out, Vanished::Now, &uids);
+    } else {
+        for &(_, number) in known.iter().rev() {
+            fetch::expunge(&mut channel.out, number);
+            channel.flush_if_full()?;
+        }
     }
+    selected.expunges_told |= !known.is_empty();
     selected.view.retain(|&uid| !gone.contains(uid));
     selected.saved = selected.saved.difference(&gone);
     Ok(())
@@ -85,24 +113,26 @@ fn arrivals(channel: &mut Channel, selected: &mut Selected, enabled: Enabled) {
     }
 }
 
-/// Whether the UID stands in a FETCH response about flags.
+/// What stands in a FETCH response that tells of a change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Items {
-    Flags,
-    UidAndFlags,
+pub struct Items {
+    pub uid: bool,
+    pub flags: bool,
+    pub modseq: bool,
 }
 
 impl Items {
-    /// In IMAP4rev2 every FETCH response that was not asked for has the UID (RFC 9051 section 7.5.2).
+    /// In IMAP4rev2 every FETCH response that was not asked for has the UID (RFC 9051 section 7.5.2). So it has after CONDSTORE where QRESYNC is
+    /// known too, and the time of the change (RFC 7162 section 3.2.4).
     pub fn of_news(enabled: Enabled) -> Self {
-        if enabled.imap4rev2 { Items::UidAndFlags } else { Items::Flags }
+        Self { uid: enabled.imap4rev2 || enabled.condstore, flags: true, modseq: enabled.condstore }
     }
 }
 
-/// `* n FETCH (FLAGS (...))`, with these flags or else those that the mailbox says; nothing for a message that is not in the view.
-pub fn flags(
+/// `* n FETCH (UID ... FLAGS (...) MODSEQ (...))`, with these flags or else those that the mailbox says; nothing for a message that is not in the view.
+pub fn changed(
     channel: &mut Channel,
-    selected: &Selected,
+    selected: &mut Selected,
     uid: Uid,
     flags: Option<&Flags>,
     items: Items,
@@ -121,12 +151,24 @@ pub fn flags(
         },
     };
     let recent = !enabled.imap4rev2 && selected.mailbox.recent().contains(uid);
+    let modseq = selected.mailbox.modseq(uid).filter(|_| items.modseq);
+    selected.modseq_told = selected.modseq_told.max(modseq);
     let out = &mut channel.out;
     fetch::begin(out, number);
-    if items == Items::UidAndFlags {
-        out.extend_from_slice(format!("UID {uid} ").as_bytes());
+    let start = out.len();
+    if items.uid {
+        fetch::uid(out, uid);
+        out.push(b' ');
     }
-    fetch::flags(out, flags, recent);
+    if items.flags {
+        fetch::flags(out, flags, recent);
+        out.push(b' ');
+    }
+    if let Some(modseq) = modseq {
+        fetch::modseq(out, modseq);
+    } else if out.len() > start {
+        out.pop();
+    }
     out.extend_from_slice(b")\r\n");
     Ok(channel.flush_if_full()?)
 }

@@ -110,6 +110,16 @@ impl ObjectId {
         Self::new(kind, octets.iter().fold(OFFSET, |hash, &octet| (hash ^ u128::from(octet)).wrapping_mul(PRIME)))
     }
 
+    /// What a client wrote; `None` if it is none.
+    ///
+    /// ```abnf
+    /// objectid = 1*255(ALPHA / DIGIT / "_" / "-")
+    /// ```
+    pub fn parse(text: &str) -> Option<Self> {
+        let good = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-');
+        ((1..=255).contains(&text.len()) && text.bytes().all(good)).then(|| Self(text.into()))
+    }
+
     /// As on the wire, without its parentheses.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -141,6 +151,16 @@ mod tests {
         assert_eq!(first.next(5).get(), first.get() + 1);
         assert_eq!(ModSeq::new(ModSeq::MAX).map(|last| last.next(0).get()), Some(ModSeq::MAX));
         assert_eq!((ModSeq::new(0), ModSeq::new(1 << 63)), (None, None));
+    }
+
+    #[test]
+    fn an_object_id_is_a_short_word() {
+        let ours = ObjectId::new('M', 7);
+        assert_eq!(ObjectId::parse(ours.as_str()), Some(ours));
+        assert!(ObjectId::parse(&"x".repeat(255)).is_some());
+        for bad in ["", "a b", "a(", "\u{e9}", "a\0", &"x".repeat(256)] {
+            assert_eq!(ObjectId::parse(bad), None, "{bad:?}");
+        }
     }
 
     #[test]

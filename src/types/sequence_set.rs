@@ -47,6 +47,21 @@ impl SequenceSet {
     }
 }
 
+/// Of ascending numbers, neighbours as ranges.
+impl FromIterator<u32> for SequenceSet {
+    fn from_iter<I: IntoIterator<Item = u32>>(numbers: I) -> Self {
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for number in numbers {
+            match ranges.last_mut() {
+                Some(last) if last.1.checked_add(1) == Some(number) => last.1 = number,
+                _ => ranges.push((number, number)),
+            }
+        }
+        let number = SetNumber::Number;
+        SequenceSet::Ranges(ranges.into_iter().map(|(first, last)| (number(first), number(last))).collect())
+    }
+}
+
 impl fmt::Display for SequenceSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let SequenceSet::Ranges(ranges) = self else { return f.write_str("$") };
@@ -85,5 +100,12 @@ mod tests {
         assert_eq!(set.normalized(9), Some(vec![(1, 1), (4, 9)]));
         assert_eq!(set.normalized(2), Some(vec![(1, 5)]));
         assert_eq!(set.to_string(), "*:4,4:5,1,1");
+    }
+
+    #[test]
+    fn neighbours_are_one_range() {
+        let written = |numbers: &[u32]| numbers.iter().copied().collect::<SequenceSet>().to_string();
+        assert_eq!(written(&[1, 2, 3, 7, 9, u32::MAX - 1, u32::MAX]), "1:3,7,9,4294967294:4294967295");
+        assert_eq!(written(&[]), "");
     }
 }

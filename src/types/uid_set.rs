@@ -125,7 +125,12 @@ impl UidSet {
 
     /// What is in one of them, or both.
     pub fn union(&self, other: &UidSet) -> UidSet {
-        let mut all: Vec<(u32, u32)> = self.ranges.iter().chain(&other.ranges).copied().collect();
+        Self::union_of([self, other])
+    }
+
+    /// What is in any of them.
+    pub fn union_of<'a>(sets: impl IntoIterator<Item = &'a UidSet>) -> UidSet {
+        let mut all: Vec<(u32, u32)> = sets.into_iter().flat_map(|set| set.ranges.iter().copied()).collect();
         all.sort_unstable();
         let mut out: Vec<(u32, u32)> = Vec::with_capacity(all.len());
         for (a, b) in all {
@@ -230,6 +235,8 @@ mod tests {
                 (set(&a.iter().copied().collect::<Vec<_>>()), set(&b.iter().rev().copied().collect::<Vec<_>>()));
             let flat = |s: &UidSet| s.iter().map(Uid::get).collect::<Vec<_>>();
             assert_eq!(flat(&x.union(&y)), a.union(&b).copied().collect::<Vec<_>>());
+            let parts: Vec<UidSet> = a.union(&b).map(|&n| set(&[n])).collect();
+            assert_eq!(UidSet::union_of(&parts), x.union(&y));
             assert_eq!(flat(&x.intersection(&y)), a.intersection(&b).copied().collect::<Vec<_>>());
             assert_eq!(flat(&x.difference(&y)), a.difference(&b).copied().collect::<Vec<_>>());
             assert_eq!(x.len(), a.len());

@@ -51,7 +51,7 @@ fn enabled_is_sent_even_when_empty() {
         let mut client = world.client();
         assert_eq!(client.ok("ENABLE X-NOTHING"), ["* ENABLED"]);
         assert_eq!(client.ok("ENABLE IMAP4rev1"), ["* ENABLED"]);
-        assert_eq!(client.ok("ENABLE CONDSTORE imap4REV2"), ["* ENABLED IMAP4rev2"]);
+        assert_eq!(client.ok("ENABLE CONDSTORE imap4REV2"), ["* ENABLED IMAP4rev2 CONDSTORE"]);
         assert_eq!(client.ok("ENABLE IMAP4rev2"), ["* ENABLED"]);
     });
 }

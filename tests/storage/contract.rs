@@ -5,5 +5,6 @@ mod copy;
 mod expunge;
 mod flags;
 mod mailboxes;
+mod modseq;
 mod news;
 mod subscriptions;

@@ -87,18 +87,42 @@ impl Answer {
         })
     }
 
-    /// What STATUS said.
+    /// A number that STATUS said.
     pub fn status(&self, mailbox: &str, item: &str) -> Option<u64> {
+        self.status_value(mailbox, item).map(Value::number)
+    }
+
+    /// What STATUS said.
+    pub fn status_value(&self, mailbox: &str, item: &str) -> Option<&Value> {
         self.untagged.iter().find_map(|r| match r {
-            Response::Status { name, items } if name == mailbox => items.iter().find(|i| i.0 == item).map(|i| i.1),
+            Response::Status { name, items } if name == mailbox => items.iter().find(|i| i.0 == item).map(|i| &i.1),
             _ => None,
         })
+    }
+
+    /// The UIDs of every VANISHED of this form, in order.
+    pub fn vanished(&self, which: Form) -> Vec<u32> {
+        let uids = self.untagged.iter().filter_map(|r| match r {
+            Response::Vanished { earlier, uids } if *earlier == (which == Form::Earlier) => Some(uids.clone()),
+            _ => None,
+        });
+        uids.flatten().collect()
+    }
+
+    /// HIGHESTMODSEQ, which must have been told once.
+    pub fn highest_modseq(&self) -> u64 {
+        self.code("HIGHESTMODSEQ").unwrap_or_else(|| panic!("no HIGHESTMODSEQ in {self:?}")).parse().unwrap()
+    }
+
+    /// MODSEQ of message `number`.
+    pub fn modseq(&self, number: u32) -> u64 {
+        self.item(number, "MODSEQ").unwrap_or_else(|| panic!("no MODSEQ of {number} in {self:?}")).number()
     }
 
     /// The numbers of SEARCH or of ESEARCH's ALL.
     pub fn found(&self) -> Vec<u32> {
         let found = self.untagged.iter().find_map(|r| match r {
-            Response::Search(numbers) => Some(numbers.clone()),
+            Response::Search { numbers, .. } => Some(numbers.clone()),
             Response::Esearch { items, .. } => {
                 let all = items.iter().find(|(name, _)| name == "ALL").map(|(_, value)| value.text());
                 Some(all.map_or_else(Vec::new, |all| expand(&all)))
@@ -107,6 +131,13 @@ impl Answer {
         });
         found.unwrap_or_else(|| panic!("no SEARCH in {self:?}"))
     }
+}
+
+/// Which VANISHED.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    Now,
+    Earlier,
 }
 
 /// The numbers of a set such as `1:3,7`.
@@ -125,6 +156,8 @@ struct Pending {
     tag: String,
     /// In capitals, with `UID ` before it if it was a UID command.
     name: String,
+    /// It asks for times of changes, and so for ever after (RFC 7162 section 3.1).
+    condstore: bool,
 }
 
 pub struct Client {
@@ -135,6 +168,10 @@ pub struct Client {
     pub selected: Option<Mirror>,
     /// After `ENABLE IMAP4rev2`.
     rev2: bool,
+    /// Some command was one that enables CONDSTORE.
+    condstore: bool,
+    /// After `ENABLE QRESYNC`.
+    qresync: bool,
     bye: bool,
     /// Called when the client is dropped, the connection being closed by then.
     at_end: Option<Box<dyn FnOnce() + Send>>,
@@ -149,6 +186,8 @@ impl Client {
             pending: VecDeque::new(),
             selected: None,
             rev2: false,
+            condstore: false,
+            qresync: false,
             bye: false,
             at_end: None,
         }
@@ -174,7 +213,12 @@ impl Client {
         assert!(!self.bye || self.lexer.peek_or_end().is_some(), "the connection was closed after BYE");
         let response = grammar::response(&mut self.lexer);
         match &response {
-            Response::Enabled(names) => self.rev2 |= names.iter().any(|n| n.eq_ignore_ascii_case("IMAP4rev2")),
+            Response::Enabled(names) => {
+                let has = |name: &str| names.iter().any(|n| n.eq_ignore_ascii_case(name));
+                self.rev2 |= has("IMAP4rev2");
+                self.qresync |= has("QRESYNC");
+                self.condstore |= has("QRESYNC") || has("CONDSTORE");
+            }
             Response::Condition { tag: Some(tag), condition, code, .. } => {
                 self.ended(tag.clone(), condition, code.as_ref())
             }
@@ -184,8 +228,29 @@ impl Client {
         if self.rev2 {
             self.check_rev2(&response);
         }
+        self.check_condstore(&response);
         self.mirror(&response);
+        if let (Response::Condition { tag: Some(_), .. }, Some(mirror)) = (&response, &mut self.selected) {
+            mirror.tagged();
+        }
         response
+    }
+
+    /// What a client hears of changes before and after it said that it wants to (RFC 7162 sections 3.2.4 and 3.2.10).
+    fn check_condstore(&self, response: &Response) {
+        let front = self.pending.front();
+        match response {
+            Response::Expunge(_) => assert!(!self.qresync, "{response:?} after ENABLE QRESYNC"),
+            Response::Vanished { .. } => assert!(self.qresync, "{response:?} before ENABLE QRESYNC"),
+            Response::Fetch { items, .. } => {
+                let has = |name: &str| items.iter().any(|(n, _)| n == name);
+                let asked = front.is_some_and(|p| p.name.ends_with("FETCH"));
+                let wanted = self.condstore || front.is_some_and(|p| p.condstore);
+                assert!(wanted || !has("MODSEQ"), "{response:?} to a client that did not ask for it");
+                assert!(!wanted || asked || (has("UID") && has("MODSEQ")), "{response:?} without UID or MODSEQ");
+            }
+            _ => {}
+        }
     }
 
     /// What IMAP4rev2 does not have any more (RFC 9051 appendix E, 12), and that every FETCH which was not asked for has the UID (21).
@@ -217,6 +282,7 @@ impl Client {
             | Response::Recent(_)
             | Response::Flags(_)
             | Response::Expunge(_)
+            | Response::Vanished { .. }
             | Response::Fetch { .. }
                 if self.selected.is_none() =>
             {
@@ -241,6 +307,7 @@ impl Client {
     fn ended(&mut self, tag: String, condition: &str, code: Option<&Code>) {
         let pending = self.pending.pop_front().unwrap_or_else(|| panic!("tagged {tag} with no command in progress"));
         assert_eq!(pending.tag, tag, "answers out of order");
+        self.condstore |= pending.condstore && condition != "BAD";
         let code_name = code.map_or("", |c| c.name.as_str());
         match (pending.name.as_str(), condition) {
             ("SELECT" | "EXAMINE", "OK") => {
@@ -266,7 +333,16 @@ impl Client {
         let mut words = command.split(' ').map(str::to_ascii_uppercase);
         let first = words.next().unwrap_or_default();
         let name = if first == "UID" { format!("UID {}", words.next().unwrap_or_default()) } else { first };
-        self.pending.push_back(Pending { tag: tag.clone(), name });
+        let text = command.to_ascii_uppercase();
+        let condstore = match name.as_str() {
+            "SELECT" | "EXAMINE" => text.contains("(CONDSTORE") || text.contains("QRESYNC ("),
+            "STATUS" | "LIST" => text.contains("HIGHESTMODSEQ"),
+            "FETCH" | "UID FETCH" => text.contains("MODSEQ") || text.contains("CHANGEDSINCE"),
+            "SEARCH" | "UID SEARCH" => text.contains("MODSEQ"),
+            "STORE" | "UID STORE" => text.contains("UNCHANGEDSINCE"),
+            _ => false,
+        };
+        self.pending.push_back(Pending { tag: tag.clone(), name, condstore });
         tag
     }
 
@@ -290,7 +366,7 @@ impl Client {
 
     /// A command `name` with this tag was sent by [`Client::send_raw`].
     pub fn expect_tag(&mut self, tag: &str, name: &str) {
-        self.pending.push_back(Pending { tag: tag.into(), name: name.to_ascii_uppercase() });
+        self.pending.push_back(Pending { tag: tag.into(), name: name.to_ascii_uppercase(), condstore: false });
     }
 
     /// Reads up to the tagged response of the command that was sent with `tag`.

@@ -34,11 +34,14 @@ pub enum Response {
     },
     Status {
         name: String,
-        items: Vec<(String, u64)>,
+        items: Vec<(String, Value)>,
     },
     Namespace(Vec<Value>),
     Id(Vec<(String, Option<String>)>),
-    Search(Vec<u32>),
+    Search {
+        numbers: Vec<u32>,
+        modseq: Option<u64>,
+    },
     Esearch {
         tag: Option<String>,
         uid: bool,
@@ -47,6 +50,11 @@ pub enum Response {
     Exists(u32),
     Recent(u32),
     Expunge(u32),
+    /// RFC 7162 section 3.2.10
+    Vanished {
+        earlier: bool,
+        uids: Vec<u32>,
+    },
     /// Items by their names as on the wire, such as `BODY[1.MIME]<0>`.
     Fetch {
         number: u32,
@@ -142,12 +150,27 @@ fn untagged(lexer: &mut Lexer) -> Response {
             if lexer.utf8 {
                 lexer.fail("SEARCH where IMAP4rev2 has ESEARCH");
             }
-            let mut numbers = Vec::new();
+            let (mut numbers, mut modseq) = (Vec::new(), None);
             while lexer.peek() != b'\r' {
                 lexer.space();
+                if !numbers.is_empty() && lexer.take(b'(') {
+                    lexer.expect("MODSEQ ");
+                    modseq = Some(mod_sequence(lexer));
+                    lexer.expect(")");
+                    break;
+                }
                 numbers.push(lexer.nz_number());
             }
-            Response::Search(numbers)
+            Response::Search { numbers, modseq }
+        }
+        "VANISHED" => {
+            lexer.space();
+            let earlier = lexer.take(b'(');
+            if earlier {
+                lexer.expect("EARLIER) ");
+            }
+            let text = lexer.until(b'\r');
+            Response::Vanished { earlier, uids: set(lexer, &text) }
         }
         "ESEARCH" => esearch(lexer),
         _ => lexer.fail("an untagged response of no known name"),
@@ -206,6 +229,13 @@ fn response_code(lexer: &mut Lexer) -> Code {
             text
         }
         "UIDNEXT" | "UIDVALIDITY" | "UNSEEN" => lexer.nz_number().to_string(),
+        "HIGHESTMODSEQ" => mod_sequence(lexer).to_string(),
+        "MAILBOXID" => object_id(lexer),
+        "MODIFIED" => {
+            let numbers = lexer.until(b']');
+            set(lexer, &numbers);
+            numbers
+        }
         "PERMANENTFLAGS" => {
             let flags = lexer.parenthesized(|lexer| {
                 if lexer.take(b'\\') {
@@ -245,6 +275,25 @@ fn response_code(lexer: &mut Lexer) -> Code {
         _ => lexer.fail("a response code of no known name"),
     };
     Code { name, arguments }
+}
+
+/// `mod-sequence-value`
+fn mod_sequence(lexer: &mut Lexer) -> u64 {
+    match lexer.value().as_number() {
+        Some(number) if number > 0 => number,
+        _ => lexer.fail("no modification sequence"),
+    }
+}
+
+/// `"(" objectid ")"`
+fn object_id(lexer: &mut Lexer) -> String {
+    lexer.expect("(");
+    let id = lexer.atom();
+    if id.len() > 255 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+        lexer.fail("no object identifier");
+    }
+    lexer.expect(")");
+    id
 }
 
 /// `uid-set`, every number once.
@@ -367,11 +416,16 @@ fn status(lexer: &mut Lexer) -> Response {
         let item = lexer.atom();
         lexer.space();
         let number = match item.as_str() {
-            "MESSAGES" | "UNSEEN" | "DELETED" | "RECENT" => u64::from(lexer.number()),
-            "UIDNEXT" | "UIDVALIDITY" => u64::from(lexer.nz_number()),
+            "MESSAGES" | "UNSEEN" | "DELETED" | "RECENT" => Value::Atom(lexer.number().to_string()),
+            "UIDNEXT" | "UIDVALIDITY" => Value::Atom(lexer.nz_number().to_string()),
+            "HIGHESTMODSEQ" => Value::Atom(mod_sequence(lexer).to_string()),
+            "MAILBOXID" => Value::Text(object_id(lexer).into_bytes()),
             "SIZE" | "APPENDLIMIT" => {
                 let value = lexer.value();
-                value.as_number().unwrap_or_else(|| lexer.fail("no number of 63 bits"))
+                if value.as_number().is_none() {
+                    lexer.fail("no number of 63 bits");
+                }
+                value
             }
             _ => lexer.fail("a status item of no known name"),
         };
@@ -447,6 +501,7 @@ fn esearch(lexer: &mut Lexer) -> Response {
         match (name.as_str(), &value) {
             ("MIN" | "MAX", value) if value.as_number().is_some_and(|n| n > 0) => {}
             ("COUNT", value) if value.as_number().is_some() => {}
+            ("MODSEQ", value) if value.as_number().is_some_and(|n| n > 0) => {}
             ("ALL", Value::Atom(text)) => drop(set(lexer, text)),
             _ => lexer.fail("wrong or unknown return data of ESEARCH"),
         }
@@ -490,7 +545,19 @@ fn fetch_items(lexer: &mut Lexer) -> Vec<(String, Value)> {
                 }
                 value
             }
-            "INTERNALDATE" => {
+            "MODSEQ" => {
+                lexer.expect("(");
+                let modseq = mod_sequence(lexer).to_string();
+                lexer.expect(")");
+                Value::Atom(modseq)
+            }
+            "EMAILID" => Value::Text(object_id(lexer).into_bytes()),
+            "THREADID" | "SAVEDATE" if lexer.peek() == b'N' => {
+                lexer.expect("NIL");
+                Value::Nil
+            }
+            "THREADID" => Value::Text(object_id(lexer).into_bytes()),
+            "INTERNALDATE" | "SAVEDATE" => {
                 let date = lexer.quoted();
                 if !is_date_time(&date) {
                     lexer.fail("a wrong date-time");

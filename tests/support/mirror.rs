@@ -7,6 +7,7 @@ use super::grammar::{Code, Response};
 pub struct Known {
     pub uid: Option<u32>,
     pub flags: Option<Vec<String>>,
+    pub modseq: Option<u64>,
 }
 
 /// The selected mailbox.
@@ -21,6 +22,13 @@ pub struct Mirror {
     pub uid_next: Option<u32>,
     pub read_only: bool,
     exists_told: bool,
+    /// What the client may say of itself when it comes back (RFC 7162 section 6).
+    pub highest_modseq: Option<u64>,
+    /// HIGHESTMODSEQ since the last tagged answer, and the greatest MODSEQ.
+    highest_told: Option<u64>,
+    modseq_told: Option<u64>,
+    /// UIDs of VANISHED (EARLIER), to be taken from what was known before.
+    pub vanished_earlier: Vec<u32>,
 }
 
 /// Which commands forbid EXPUNGE in their answers (RFC 9051 section 7.5.1).
@@ -52,6 +60,18 @@ impl Mirror {
                 assert!(place <= self.messages.len(), "EXPUNGE {number} of {}", self.messages.len());
                 self.messages.remove(place - 1);
             }
+            Response::Vanished { earlier: true, uids } => {
+                let command = command.unwrap_or_default();
+                assert!(["SELECT", "EXAMINE", "UID FETCH"].contains(&command), "VANISHED (EARLIER) during {command}");
+                let here = |uid: &&u32| self.messages.iter().any(|m| m.uid == Some(**uid));
+                assert_eq!(uids.iter().find(here), None, "VANISHED (EARLIER) of a message that is there");
+                self.vanished_earlier.extend(uids);
+            }
+            Response::Vanished { earlier: false, uids } => {
+                let command = command.unwrap_or_else(|| panic!("VANISHED {uids:?} with no command in progress"));
+                assert!(!NO_EXPUNGE.contains(&command), "VANISHED {uids:?} during {command}");
+                uids.iter().for_each(|&uid| self.vanish(uid));
+            }
             Response::Fetch { number, items } => {
                 let place = *number as usize;
                 assert!(place <= self.messages.len(), "FETCH of {number} of {}", self.messages.len());
@@ -66,6 +86,10 @@ impl Mirror {
                             );
                             known.uid = Some(uid);
                             self.check_ascending(place - 1, uid);
+                        }
+                        "MODSEQ" => {
+                            known.modseq = Some(value.number());
+                            self.modseq_told = self.modseq_told.max(known.modseq);
                         }
                         "FLAGS" => known.flags = Some(value.list().iter().map(|f| f.text()).collect()),
                         _ => {}
@@ -82,6 +106,7 @@ impl Mirror {
                     );
                     self.uid_validity = told;
                 }
+                "HIGHESTMODSEQ" => self.highest_told = arguments.parse().ok(),
                 "UIDNEXT" => self.uid_next = arguments.parse().ok(),
                 "PERMANENTFLAGS" => {
                     self.permanent_flags =
@@ -90,6 +115,26 @@ impl Mirror {
                 _ => {}
             },
             _ => {}
+        }
+    }
+
+    /// A message whose UID was never told goes from the only place where it can have been.
+    fn vanish(&mut self, uid: u32) {
+        let below = self.messages.iter().rposition(|m| m.uid.is_some_and(|known| known < uid)).map_or(0, |at| at + 1);
+        let known = self.messages.iter().position(|m| m.uid == Some(uid));
+        let place = known.unwrap_or(below);
+        assert!(
+            self.messages.get(place).is_some_and(|m| m.uid.is_none_or(|known| known == uid)),
+            "VANISHED {uid}, which is not there"
+        );
+        self.messages.remove(place);
+    }
+
+    /// A command was answered (RFC 7162 section 6): a HIGHESTMODSEQ counts, even if MODSEQs were greater; else they do.
+    pub fn tagged(&mut self) {
+        let (highest, modseq) = (self.highest_told.take(), self.modseq_told.take());
+        if self.highest_modseq.is_some() || highest.is_some() {
+            self.highest_modseq = highest.or(self.highest_modseq.max(modseq));
         }
     }
 

@@ -10,7 +10,7 @@ mod mirror;
 pub mod session;
 mod structure;
 
-pub use client::{Answer, Client, Part, expand};
+pub use client::{Answer, Client, Form, Part, expand};
 pub use grammar::{Code, Response};
 pub use lexer::{Value, Wire};
 pub use mirror::{Known, Mirror};

@@ -189,3 +189,28 @@ macro_rules! on_both_stores {
         })+
     };
 }
+
+/// The same on the memory store only.
+#[macro_export]
+macro_rules! on_memory {
+    ($($(#[$attribute:meta])* fn $name:ident($server:ident) $body:block)+) => {
+        $(mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn run($server: &$crate::support::session::Server) $body
+
+            $(#[$attribute])*
+            #[test]
+            fn memory() {
+                run(&$crate::support::session::Server::memory());
+            }
+        })+
+    };
+}
+
+/// The same on each store that remembers when what changed.
+#[macro_export]
+macro_rules! on_stores_with_modseqs {
+    ($($tests:tt)+) => { $crate::on_memory! { $($tests)+ } };
+}

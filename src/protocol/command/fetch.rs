@@ -15,6 +15,10 @@ pub struct Fetch {
     pub set: SequenceSet,
     /// Macros expanded; UID put first for UID FETCH unless it was asked for. No item twice: one that is asked for with and without PEEK is there without.
     pub items: Vec<FetchItem>,
+    /// Only of messages that changed after this moment; MODSEQ is then among the items (RFC 7162 section 3.1.4.1).
+    pub changed_since: Option<u64>,
+    /// Of those that were expunged since then, too (RFC 7162 section 3.2.6).
+    pub vanished: bool,
 }
 
 /// What FETCH can ask for of a message.
@@ -51,6 +55,14 @@ pub enum FetchItem {
     Rfc822Header,
     /// RFC822.TEXT, as `BODY[TEXT]` under another name.
     Rfc822Text,
+    /// RFC 7162
+    ModSeq,
+    /// RFC 8514
+    SaveDate,
+    /// RFC 8474
+    EmailId,
+    /// RFC 8474
+    ThreadId,
 }
 
 /// `<offset.length>`
@@ -63,8 +75,13 @@ pub struct Partial {
 
 impl Fetch {
     /// ```abnf
-    /// fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")")
+    /// fetch           = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att /
+    ///                   "(" fetch-att *(SP fetch-att) ")") [fetch-modifiers]
+    /// fetch-modifiers = SP "(" fetch-modifier *(SP fetch-modifier) ")"            ; RFC 4466
+    /// fetch-modifier  = "CHANGEDSINCE" SP mod-sequence-value / "VANISHED"         ; RFC 7162
     /// ```
+    ///
+    /// iOS says CHANGEDSINCE 0, which is no mod-sequence-value; it means what it would mean.
     pub(super) fn parse(cursor: &mut Cursor<'_>, numbers: Numbers) -> Parse<Self> {
         cursor.space()?;
         let set = cursor.sequence_set()?;
@@ -86,13 +103,44 @@ impl Fetch {
         if numbers == Numbers::Uid && !items.contains(&FetchItem::Uid) {
             items.insert(0, FetchItem::Uid);
         }
-        Ok(Self { numbers, set, items })
+        let mut fetch = Self { numbers, set, items, changed_since: None, vanished: false };
+        if !cursor.ends_here() {
+            cursor.space()?;
+            fetch.modifiers(cursor)?;
+        }
+        Ok(fetch)
+    }
+
+    fn modifiers(&mut self, cursor: &mut Cursor<'_>) -> Parse<()> {
+        let place = cursor.expected("VANISHED only in UID FETCH with CHANGEDSINCE");
+        cursor.list(|cursor| {
+            let place = cursor.expected("a modifier of FETCH that this server has");
+            match cursor.word("a modifier of FETCH")?.as_str() {
+                "CHANGEDSINCE" if self.changed_since.is_none() => {
+                    cursor.space()?;
+                    self.changed_since = Some(cursor.number64()?);
+                }
+                "VANISHED" => self.vanished = true,
+                _ => return Err(place),
+            }
+            Ok(())
+        })?;
+        if self.vanished && (self.numbers == Numbers::Sequence || self.changed_since.is_none()) {
+            return Err(place);
+        }
+        if self.changed_since.is_some() && !self.items.contains(&FetchItem::ModSeq) {
+            self.items.push(FetchItem::ModSeq);
+        }
+        Ok(())
     }
 
     pub(super) fn print(&self, out: &mut Vec<u8>) {
         text(out, format_args!(" {} (", self.set));
         encode::separated(out, &self.items, |out, item| item.print(out));
         out.push(b')');
+        if let Some(since) = self.changed_since {
+            text(out, format_args!(" (CHANGEDSINCE {since}{})", if self.vanished { " VANISHED" } else { "" }));
+        }
     }
 }
 
@@ -122,7 +170,8 @@ fn add(items: &mut Vec<FetchItem>, item: FetchItem) -> Parse<()> {
 /// ```abnf
 /// fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /
 ///             "BODY" ["STRUCTURE"] / "UID" / "BODY" section [partial] / "BODY.PEEK" section [partial] /
-///             "BINARY" [".PEEK"] section-binary [partial] / "BINARY.SIZE" section-binary
+///             "BINARY" [".PEEK"] section-binary [partial] / "BINARY.SIZE" section-binary /
+///             "MODSEQ" / "SAVEDATE" / "EMAILID" / "THREADID"
 /// ```
 fn parse_item(cursor: &mut Cursor<'_>) -> Parse<FetchItem> {
     let place = cursor.expected("a FETCH item that this server has");
@@ -141,6 +190,10 @@ fn item_named(cursor: &mut Cursor<'_>, name: &str, unknown: SyntaxError) -> Pars
         "RFC822" => FetchItem::Rfc822,
         "RFC822.HEADER" => FetchItem::Rfc822Header,
         "RFC822.TEXT" => FetchItem::Rfc822Text,
+        "MODSEQ" => FetchItem::ModSeq,
+        "SAVEDATE" => FetchItem::SaveDate,
+        "EMAILID" => FetchItem::EmailId,
+        "THREADID" => FetchItem::ThreadId,
         "BODY" if cursor.peek() != Some(b'[') => FetchItem::Body,
         "BODY" | "BODY.PEEK" => {
             let section = parse_section(cursor)?;
@@ -273,6 +326,10 @@ impl FetchItem {
             FetchItem::Rfc822 => out.extend_from_slice(b"RFC822"),
             FetchItem::Rfc822Header => out.extend_from_slice(b"RFC822.HEADER"),
             FetchItem::Rfc822Text => out.extend_from_slice(b"RFC822.TEXT"),
+            FetchItem::ModSeq => out.extend_from_slice(b"MODSEQ"),
+            FetchItem::SaveDate => out.extend_from_slice(b"SAVEDATE"),
+            FetchItem::EmailId => out.extend_from_slice(b"EMAILID"),
+            FetchItem::ThreadId => out.extend_from_slice(b"THREADID"),
             FetchItem::Section { section, partial, .. } => {
                 text(out, format_args!("BODY{dot_peek}"));
                 write_section(out, section);
@@ -385,6 +442,40 @@ mod tests {
             items("FETCH 1 (BINARY.PEEK[] BINARY.SIZE[1])"),
             [FetchItem::Binary { path: vec![], partial: None, peek: true }, FetchItem::BinarySize { path: vec![1] }]
         );
+    }
+
+    #[test]
+    fn items_and_modifiers_of_extensions() {
+        use FetchItem::*;
+        assert_eq!(items("FETCH 1 modseq"), [ModSeq]);
+        assert_eq!(items("FETCH 1 (SAVEDATE emailid THREADID)"), [SaveDate, EmailId, ThreadId]);
+        let fetch = |line: &str| match parsed(line) {
+            Command::Fetch(fetch) => fetch,
+            other => panic!("{other:?}"),
+        };
+        let since = fetch("UID FETCH 1:* (FLAGS) (CHANGEDSINCE 12345)");
+        assert_eq!((since.changed_since, since.vanished), (Some(12345), false));
+        assert_eq!(since.items, [Uid, Flags, ModSeq]);
+        assert_eq!(fetch("FETCH 1 FAST (changedsince 0)").items, [Flags, InternalDate, Size, ModSeq]);
+        assert_eq!(fetch("FETCH 1 MODSEQ (CHANGEDSINCE 9223372036854775807)").items, [ModSeq]);
+        for line in ["UID FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)", "UID FETCH 1 FLAGS (vanished CHANGEDSINCE 1)"] {
+            assert!(fetch(line).vanished);
+        }
+        for bad in [
+            "FETCH 1 FLAGS ()",
+            "FETCH 1 FLAGS (CHANGEDSINCE)",
+            "FETCH 1 FLAGS (CHANGEDSINCE x)",
+            "FETCH 1 FLAGS (CHANGEDSINCE -1)",
+            "FETCH 1 FLAGS (CHANGEDSINCE 9223372036854775808)",
+            "FETCH 1 FLAGS (CHANGEDSINCE 1 CHANGEDSINCE 2)",
+            "FETCH 1 FLAGS (UNCHANGEDSINCE 1)",
+            "FETCH 1 FLAGS CHANGEDSINCE 1",
+            "FETCH 1 FLAGS (CHANGEDSINCE 1) x",
+            "FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)",
+            "UID FETCH 1 FLAGS (VANISHED)",
+        ] {
+            assert!(matches!(refused(bad), SyntaxError::Expected { .. }), "{bad}");
+        }
     }
 
     #[test]

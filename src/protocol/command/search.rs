@@ -4,6 +4,7 @@ use super::Numbers;
 use crate::protocol::cursor::{Cursor, Parse, SyntaxError};
 use crate::protocol::encode;
 use crate::protocol::search_key::{Charset, Keys, all_of, is_ascii, print_key};
+use crate::types::SequenceSet;
 use crate::types::query::Query;
 
 /// The arguments of SEARCH.
@@ -52,6 +53,16 @@ impl Search {
             all.push(keys.key(cursor)?);
         }
         Ok(Self { numbers, returns, query: all_of(all) })
+    }
+
+    /// Whether it asks when messages changed.
+    pub fn by_modseq(&self) -> bool {
+        self.query.has(&|key| matches!(key, Query::ModSeq(_)))
+    }
+
+    /// Whether its keys name messages by their sequence numbers.
+    pub fn names_sequence_numbers(&self) -> bool {
+        self.query.has(&|key| matches!(key, Query::Sequence(SequenceSet::Ranges(_))))
     }
 
     pub(super) fn print(&self, out: &mut Vec<u8>) {
@@ -114,7 +125,7 @@ mod tests {
     use crate::protocol::Dialect;
     use crate::protocol::search_key::{not, recent_and_unseen};
     use crate::types::query::AddressField;
-    use crate::types::{Date, Keyword, SequenceSet, SystemFlag};
+    use crate::types::{Date, Keyword, ObjectId, SystemFlag};
 
     fn search(line: &str) -> Search {
         match parsed(line) {
@@ -163,6 +174,15 @@ mod tests {
             ("SMALLER 4294967296", Query::Smaller(1 << 32)),
             ("OLDER 86400", Query::Older(86400)),
             ("YOUNGER 1", Query::Younger(1)),
+            ("MODSEQ 0", Query::ModSeq(0)),
+            ("modseq \"/flags/\\\\draft\" all 620162338", Query::ModSeq(620162338)),
+            ("MODSEQ \"/flags/$Junk\" priv 9223372036854775807", Query::ModSeq((1 << 63) - 1)),
+            ("SAVEDBEFORE 1-Feb-1994", Query::SavedBefore(day)),
+            ("SAVEDON 1-Feb-1994", Query::SavedOn(day)),
+            ("SAVEDSINCE 1-Feb-1994", Query::SavedSince(day)),
+            ("SAVEDATESUPPORTED", Query::SaveDateSupported),
+            ("EMAILID M6d99ac3275bb4e", Query::EmailId(ObjectId::parse("M6d99ac3275bb4e").unwrap())),
+            ("THREADID T_-1", Query::ThreadId(ObjectId::parse("T_-1").unwrap())),
             ("BCC x", Query::Address(AddressField::Bcc, s())),
             ("CC x", Query::Address(AddressField::Cc, s())),
             ("FROM \"x\"", Query::Address(AddressField::From, s())),

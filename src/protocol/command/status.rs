@@ -1,4 +1,4 @@
-//! STATUS (RFC 9051 section 6.3.11, RFC 3501 section 6.3.10, RFC 8438, RFC 7889).
+//! STATUS (RFC 9051 section 6.3.11, RFC 3501 section 6.3.10, RFC 7162, RFC 7889, RFC 8438, RFC 8474).
 
 use crate::protocol::Dialect;
 use crate::protocol::cursor::{Cursor, Parse};
@@ -25,11 +25,13 @@ pub enum StatusItem {
     Deleted,
     Size,
     AppendLimit,
+    HighestModSeq,
+    MailboxId,
 }
 
 impl StatusItem {
     /// Every item.
-    pub const ALL: [StatusItem; 8] = [
+    pub const ALL: [StatusItem; 10] = [
         StatusItem::Messages,
         StatusItem::Recent,
         StatusItem::UidNext,
@@ -38,6 +40,8 @@ impl StatusItem {
         StatusItem::Deleted,
         StatusItem::Size,
         StatusItem::AppendLimit,
+        StatusItem::HighestModSeq,
+        StatusItem::MailboxId,
     ];
 
     /// As on the wire, in capitals.
@@ -51,6 +55,8 @@ impl StatusItem {
             StatusItem::Deleted => "DELETED",
             StatusItem::Size => "SIZE",
             StatusItem::AppendLimit => "APPENDLIMIT",
+            StatusItem::HighestModSeq => "HIGHESTMODSEQ",
+            StatusItem::MailboxId => "MAILBOXID",
         }
     }
 }
@@ -75,7 +81,8 @@ impl Status {
 }
 
 /// ```abnf
-/// status-att = "MESSAGES" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN" / "DELETED" / "SIZE" / "RECENT" / "APPENDLIMIT"
+/// status-att = "MESSAGES" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN" / "DELETED" / "SIZE" / "RECENT" / "APPENDLIMIT" /
+///              "HIGHESTMODSEQ" / "MAILBOXID"
 /// ```
 pub(super) fn parse_items(cursor: &mut Cursor<'_>) -> Parse<Vec<StatusItem>> {
     let mut items = Vec::new();

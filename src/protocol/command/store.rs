@@ -11,6 +11,8 @@ use crate::types::{Flags, SequenceSet};
 pub struct Store {
     pub numbers: Numbers,
     pub set: SequenceSet,
+    /// RFC 7162 section 3.1.3.
+    pub unchanged_since: Option<u64>,
     pub change: FlagChange,
     pub silent: bool,
     /// `\Recent`, which a client cannot set, has been dropped.
@@ -19,13 +21,30 @@ pub struct Store {
 
 impl Store {
     /// ```abnf
-    /// store           = "STORE" SP sequence-set SP store-att-flags
+    /// store           = "STORE" SP sequence-set [store-modifiers] SP store-att-flags
+    /// store-modifiers = SP "(" store-modifier *(SP store-modifier) ")"           ; RFC 4466
+    /// store-modifier  = "UNCHANGEDSINCE" SP mod-sequence-valzer                  ; RFC 7162, only once
     /// store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag)))
     /// ```
     pub(super) fn parse(cursor: &mut Cursor<'_>, numbers: Numbers) -> Parse<Self> {
         cursor.space()?;
         let set = cursor.sequence_set()?;
         cursor.space()?;
+        let mut unchanged_since = None;
+        if cursor.peek() == Some(b'(') {
+            cursor.list(|cursor| {
+                let place = cursor.expected("a modifier of STORE that this server has");
+                match cursor.word("a modifier of STORE")?.as_str() {
+                    "UNCHANGEDSINCE" if unchanged_since.is_none() => {
+                        cursor.space()?;
+                        unchanged_since = Some(cursor.number64()?);
+                        Ok(())
+                    }
+                    _ => Err(place),
+                }
+            })?;
+            cursor.space()?;
+        }
         let change = match cursor.peek() {
             Some(b'+') => FlagChange::Add,
             Some(b'-') => FlagChange::Remove,
@@ -42,7 +61,7 @@ impl Store {
         };
         cursor.space()?;
         let flags = if cursor.peek() == Some(b'(') { cursor.flag_list()? } else { cursor.bare_flags()? };
-        Ok(Self { numbers, set, change, silent, flags })
+        Ok(Self { numbers, set, unchanged_since, change, silent, flags })
     }
 
     pub(super) fn print(&self, out: &mut Vec<u8>) {
@@ -51,7 +70,11 @@ impl Store {
             FlagChange::Add => "+",
             FlagChange::Remove => "-",
         };
-        text(out, format_args!(" {} {sign}FLAGS{} ", self.set, if self.silent { ".SILENT" } else { "" }));
+        text(out, format_args!(" {} ", self.set));
+        if let Some(since) = self.unchanged_since {
+            text(out, format_args!("(UNCHANGEDSINCE {since}) "));
+        }
+        text(out, format_args!("{sign}FLAGS{} ", if self.silent { ".SILENT" } else { "" }));
         encode::flag_list(out, &self.flags, None);
     }
 }
@@ -77,8 +100,12 @@ mod tests {
         ] {
             for list in ["(\\Deleted $label1)", "$label1 \\deleted", "(\\Recent \\Deleted $label1)"] {
                 let set = Cursor::new(b"2:4", Default::default()).sequence_set().unwrap();
-                let store = Store { numbers: Numbers::Uid, set, change, silent, flags: flags.clone() };
-                assert_eq!(parsed(&format!("UID STORE 2:4 {form} {list}")), Command::Store(store));
+                let mut store =
+                    Store { numbers: Numbers::Uid, set, unchanged_since: None, change, silent, flags: flags.clone() };
+                assert_eq!(parsed(&format!("UID STORE 2:4 {form} {list}")), Command::Store(store.clone()));
+                store.unchanged_since = Some(12121230045);
+                let conditional = format!("UID STORE 2:4 (unchangedSince 12121230045) {form} {list}");
+                assert_eq!(parsed(&conditional), Command::Store(store));
             }
         }
         assert!(matches!(parsed("STORE $ FLAGS ()"), Command::Store(Store { numbers: Numbers::Sequence, .. })));
@@ -98,6 +125,14 @@ mod tests {
             "STORE 1 FLAGS (\\*)",
             "STORE 1 BODY x",
             "STORE FLAGS (\\Seen)",
+            "STORE 1 () FLAGS (\\Seen)",
+            "STORE 1 (UNCHANGEDSINCE) FLAGS (\\Seen)",
+            "STORE 1 (UNCHANGEDSINCE -1) FLAGS (\\Seen)",
+            "STORE 1 (UNCHANGEDSINCE 9223372036854775808) FLAGS (\\Seen)",
+            "STORE 1 (UNCHANGEDSINCE 1 UNCHANGEDSINCE 1) FLAGS (\\Seen)",
+            "STORE 1 (CHANGEDSINCE 1) FLAGS (\\Seen)",
+            "STORE 1 (UNCHANGEDSINCE 1)FLAGS (\\Seen)",
+            "STORE 1 (UNCHANGEDSINCE 1)",
         ] {
             assert!(matches!(refused(bad), SyntaxError::Expected { .. }), "{bad}");
         }

@@ -1,7 +1,7 @@
-//! Response codes (RFC 9051 section 7.1, RFC 3501 section 7.1).
+//! Response codes (RFC 9051 section 7.1, RFC 3501 section 7.1, RFC 7162, RFC 8474).
 
 use crate::protocol::encode::{self, text};
-use crate::types::{Flags, Uid, UidSet, UidValidity};
+use crate::types::{Flags, ModSeq, ObjectId, SequenceSet, Uid, UidSet, UidValidity};
 
 /// What stands in brackets before the text of a status response, with its arguments.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,8 +20,12 @@ pub enum Code {
     Expired,
     ExpungeIssued,
     HasChildren,
+    HighestModSeq(ModSeq),
     InUse,
     Limit,
+    MailboxId(ObjectId),
+    /// What a conditional STORE left as it is, in the numbers that the client used (RFC 7162 section 3.1.3).
+    Modified(SequenceSet),
     NonExistent,
     NoPerm,
     OverQuota,
@@ -79,6 +83,9 @@ impl Code {
                 out.extend_from_slice(b"PERMANENTFLAGS ");
                 encode::flag_list(out, flags, any.then_some("\\*"));
             }
+            Code::HighestModSeq(modseq) => text(out, format_args!("HIGHESTMODSEQ {modseq}")),
+            Code::MailboxId(id) => text(out, format_args!("MAILBOXID ({})", id.as_str())),
+            Code::Modified(set) => text(out, format_args!("MODIFIED {set}")),
             Code::UidNext(uid) => text(out, format_args!("UIDNEXT {uid}")),
             Code::UidValidity(validity) => text(out, format_args!("UIDVALIDITY {validity}")),
             Code::Unseen(number) => text(out, format_args!("UNSEEN {number}")),
@@ -101,8 +108,11 @@ impl Code {
             Code::Expired => "EXPIRED",
             Code::ExpungeIssued => "EXPUNGEISSUED",
             Code::HasChildren => "HASCHILDREN",
+            Code::HighestModSeq(_) => "HIGHESTMODSEQ",
             Code::InUse => "INUSE",
             Code::Limit => "LIMIT",
+            Code::MailboxId(_) => "MAILBOXID",
+            Code::Modified(_) => "MODIFIED",
             Code::NonExistent => "NONEXISTENT",
             Code::NoPerm => "NOPERM",
             Code::OverQuota => "OVERQUOTA",
@@ -159,6 +169,10 @@ mod tests {
         assert_eq!(made(Code::BadCharset(vec!["US-ASCII", "UTF-8"])), "[BADCHARSET (US-ASCII UTF-8)] ");
         assert_eq!(made(Code::BadCharset(vec![])), "[BADCHARSET] ");
         assert_eq!(made(Code::Capability(vec!["IMAP4rev1", "IDLE"])), "[CAPABILITY IMAP4rev1 IDLE] ");
+        let modseq = ModSeq::new(715194045007).unwrap();
+        assert_eq!(made(Code::HighestModSeq(modseq)), "[HIGHESTMODSEQ 715194045007] ");
+        assert_eq!(made(Code::MailboxId(ObjectId::parse("F2212ea87-6097").unwrap())), "[MAILBOXID (F2212ea87-6097)] ");
+        assert_eq!(made(Code::Modified([7, 8, 9, 12].into_iter().collect())), "[MODIFIED 7:9,12] ");
         let mut flags = Flags::new();
         flags.insert(SystemFlag::Seen);
         flags.insert_keyword(Keyword::new("$Junk").unwrap());

@@ -1,14 +1,58 @@
-//! FETCH data and EXPUNGE.
+//! FETCH data, EXPUNGE and VANISHED.
 
 use crate::message::section::Section;
 use crate::protocol::command::fetch::write_section;
 use crate::protocol::date_time::write_date_time;
 use crate::protocol::encode::{self, text};
-use crate::types::{DateTime, Flags, SeqNum};
+use crate::types::{DateTime, Flags, ModSeq, ObjectId, SeqNum, Uid, UidSet};
 
 /// `* n EXPUNGE`
 pub fn expunge(out: &mut Vec<u8>, number: SeqNum) {
     text(out, format_args!("* {number} EXPUNGE\r\n"));
+}
+
+/// Which of the two forms, which must not be mixed (RFC 7162 section 3.2.10).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Vanished {
+    /// From the mailbox as this client sees it.
+    Now,
+    /// Before the client looked.
+    Earlier,
+}
+
+/// How long a line of VANISHED may become, about: some clients' line buffers are of 8 KiB.
+const VANISHED_LINE: usize = 7 * 1024;
+
+/// `* VANISHED 405,407:410`, or `* VANISHED (EARLIER) ...`; several if one would be too long a line, none for no UID.
+///
+/// ```abnf
+/// expunged-resp = "VANISHED" [SP "(EARLIER)"] SP known-uids
+/// ```
+pub fn vanished(out: &mut Vec<u8>, which: Vanished, uids: &UidSet) {
+    let head: &[u8] = match which {
+        Vanished::Now => b"* VANISHED ",
+        Vanished::Earlier => b"* VANISHED (EARLIER) ",
+    };
+    let mut start = out.len();
+    for (first, last) in uids.ranges() {
+        if out.len() == start {
+            out.extend_from_slice(head);
+        } else {
+            out.push(b',');
+        }
+        if first == last {
+            text(out, format_args!("{first}"))
+        } else {
+            text(out, format_args!("{first}:{last}"))
+        }
+        if out.len() - start > VANISHED_LINE {
+            out.extend_from_slice(b"\r\n");
+            start = out.len();
+        }
+    }
+    if out.len() > start {
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 /// `* n FETCH (`; the caller writes items with a blank between, and `)` CRLF.
@@ -20,6 +64,33 @@ pub fn begin(out: &mut Vec<u8>, number: SeqNum) {
 pub fn flags(out: &mut Vec<u8>, flags: &Flags, recent: bool) {
     out.extend_from_slice(b"FLAGS ");
     encode::flag_list(out, flags, recent.then_some("\\Recent"));
+}
+
+/// `UID n`
+pub fn uid(out: &mut Vec<u8>, uid: Uid) {
+    text(out, format_args!("UID {uid}"));
+}
+
+/// `MODSEQ (n)`
+pub fn modseq(out: &mut Vec<u8>, modseq: ModSeq) {
+    text(out, format_args!("MODSEQ ({modseq})"));
+}
+
+/// `SAVEDATE "..."` or `SAVEDATE NIL` (RFC 8514 section 4.2).
+pub fn save_date(out: &mut Vec<u8>, date: Option<DateTime>) {
+    out.extend_from_slice(b"SAVEDATE ");
+    match date {
+        Some(date) => write_date_time(out, date),
+        None => out.extend_from_slice(b"NIL"),
+    }
+}
+
+/// `EMAILID (...)`, `THREADID (...)` or `THREADID NIL` (RFC 8474 section 5.3).
+pub fn object_id(out: &mut Vec<u8>, name: &str, id: Option<&ObjectId>) {
+    match id {
+        Some(id) => text(out, format_args!("{name} ({})", id.as_str())),
+        None => text(out, format_args!("{name} NIL")),
+    }
 }
 
 /// `INTERNALDATE "..."`; years that the grammar's four digits cannot hold are cut to 0001 or 9999.
@@ -81,6 +152,31 @@ mod tests {
         assert_eq!(written(|o| internal_date(o, date)), "INTERNALDATE \" 7-Jul-1996 02:44:25 -0730\"");
         assert_eq!(written(|o| binary_name(o, "BINARY", &[1, 2], Some(7))), "BINARY[1.2]<7> ");
         assert_eq!(written(|o| binary_name(o, "BINARY.SIZE", &[], None)), "BINARY.SIZE[] ");
+    }
+
+    #[test]
+    fn items_of_extensions() {
+        assert_eq!(written(|o| uid(o, Uid::MIN)), "UID 1");
+        assert_eq!(written(|o| modseq(o, ModSeq::new(624140003).unwrap())), "MODSEQ (624140003)");
+        let date = DateTime::new(Date::new(2015, 1, 1).unwrap(), 18, 50, 53, 60).unwrap();
+        assert_eq!(written(|o| save_date(o, Some(date))), "SAVEDATE \" 1-Jan-2015 18:50:53 +0100\"");
+        assert_eq!(written(|o| save_date(o, None)), "SAVEDATE NIL");
+        let id = ObjectId::parse("M6d99ac3275bb4e").unwrap();
+        assert_eq!(written(|o| object_id(o, "EMAILID", Some(&id))), "EMAILID (M6d99ac3275bb4e)");
+        assert_eq!(written(|o| object_id(o, "THREADID", None)), "THREADID NIL");
+    }
+
+    #[test]
+    fn what_vanished_is_told_in_lines_that_are_not_too_long() {
+        let set = |uids: &[u32]| uids.iter().filter_map(|&n| Uid::new(n)).collect::<UidSet>();
+        assert_eq!(written(|o| vanished(o, Vanished::Now, &set(&[405, 407, 410]))), "* VANISHED 405,407,410\r\n");
+        assert_eq!(written(|o| vanished(o, Vanished::Earlier, &set(&[1, 2, 9]))), "* VANISHED (EARLIER) 1:2,9\r\n");
+        assert_eq!(written(|o| vanished(o, Vanished::Earlier, &set(&[]))), "");
+        let many: Vec<u32> = (1..20_000).map(|n| 2 * n).collect();
+        let lines = written(|o| vanished(o, Vanished::Now, &set(&many)));
+        assert!(lines.lines().all(|line| line.len() < 8000 && line.starts_with("* VANISHED ")));
+        let told = lines.lines().flat_map(|line| line[11..].split(',').map(|n| n.parse::<u32>().unwrap()));
+        assert!(told.eq(many.iter().copied()));
     }
 
     #[test]

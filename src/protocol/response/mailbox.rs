@@ -4,7 +4,7 @@ use crate::protocol::Dialect;
 use crate::protocol::command::status::StatusItem;
 use crate::protocol::encode::{self, text};
 use crate::types::mailbox::SEPARATOR;
-use crate::types::{Flags, MailboxName};
+use crate::types::{Flags, MailboxName, ObjectId};
 
 /// Which of the three listings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,12 +68,23 @@ pub fn separator(out: &mut Vec<u8>, which: Listing) {
     text(out, format_args!("* {} (\\Noselect) \"{SEPARATOR}\" \"\"\r\n", which.name()));
 }
 
+/// What STATUS says of one item.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StatusValue {
+    Number(u64),
+    /// In parentheses (RFC 8474 section 4.3).
+    Id(ObjectId),
+}
+
 /// `* STATUS name (ITEM n ...)`
-pub fn status(out: &mut Vec<u8>, name: &MailboxName, items: &[(StatusItem, u64)], dialect: Dialect) {
+pub fn status(out: &mut Vec<u8>, name: &MailboxName, items: &[(StatusItem, StatusValue)], dialect: Dialect) {
     out.extend_from_slice(b"* STATUS ");
     encode::mailbox(out, name, dialect);
     out.extend_from_slice(b" (");
-    encode::separated(out, items, |out, (item, value)| text(out, format_args!("{} {value}", item.name())));
+    encode::separated(out, items, |out, (item, value)| match value {
+        StatusValue::Number(number) => text(out, format_args!("{} {number}", item.name())),
+        StatusValue::Id(id) => text(out, format_args!("{} ({})", item.name(), id.as_str())),
+    });
     out.extend_from_slice(b")\r\n");
 }
 
@@ -143,10 +154,14 @@ mod tests {
     #[test]
     fn the_other_lines() {
         assert_eq!(written(|o| separator(o, Listing::List)), "* LIST (\\Noselect) \"/\" \"\"\r\n");
-        let items = [(StatusItem::Messages, 3), (StatusItem::Size, u64::from(u32::MAX) + 1)];
+        let items = [
+            (StatusItem::Messages, StatusValue::Number(3)),
+            (StatusItem::Size, StatusValue::Number(u64::from(u32::MAX) + 1)),
+            (StatusItem::MailboxId, StatusValue::Id(ObjectId::parse("F6352ae03").unwrap())),
+        ];
         assert_eq!(
             written(|o| status(o, &MailboxName::inbox(), &items, Dialect::Rev2)),
-            "* STATUS INBOX (MESSAGES 3 SIZE 4294967296)\r\n"
+            "* STATUS INBOX (MESSAGES 3 SIZE 4294967296 MAILBOXID (F6352ae03))\r\n"
         );
         assert_eq!(written(|o| status(o, &MailboxName::inbox(), &[], Dialect::Rev1)), "* STATUS INBOX ()\r\n");
         assert_eq!(written(namespace), "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");

@@ -2,12 +2,22 @@
 
 use crate::protocol::command::{Numbers, Tag};
 use crate::protocol::encode::text;
+use crate::types::{ModSeq, SequenceSet};
 
-/// `* SEARCH 2 3 6`; with nothing found, `* SEARCH`.
-pub fn search(out: &mut Vec<u8>, numbers: impl Iterator<Item = u32>) {
+/// `* SEARCH 2 3 6`; with nothing found, `* SEARCH`. With the highest time among those found, if the client searched by that (RFC 7162
+/// section 3.1.6).
+///
+/// ```abnf
+/// mailbox-data        =/ "SEARCH" [1*(SP nz-number) SP search-sort-mod-seq]
+/// search-sort-mod-seq = "(" "MODSEQ" SP mod-sequence-value ")"
+/// ```
+pub fn search(out: &mut Vec<u8>, numbers: impl Iterator<Item = u32>, modseq: Option<ModSeq>) {
     out.extend_from_slice(b"* SEARCH");
     for number in numbers {
         text(out, format_args!(" {number}"));
+    }
+    if let Some(modseq) = modseq {
+        text(out, format_args!(" (MODSEQ {modseq})"));
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -17,9 +27,11 @@ pub fn search(out: &mut Vec<u8>, numbers: impl Iterator<Item = u32>) {
 pub struct Esearch {
     pub min: Option<u32>,
     pub max: Option<u32>,
-    /// Ascending disjoint inclusive ranges; `None` or empty: not told.
-    pub all: Option<Vec<(u32, u32)>>,
+    /// `None` or empty: not told.
+    pub all: Option<SequenceSet>,
     pub count: Option<u32>,
+    /// The highest among those found (RFC 4731 section 3.2).
+    pub modseq: Option<ModSeq>,
 }
 
 /// `* ESEARCH (TAG "a1") UID MIN 1 ...`; the tag always quoted.
@@ -27,7 +39,8 @@ pub struct Esearch {
 /// ```abnf
 /// esearch-response   = "ESEARCH" [search-correlator] [SP "UID"] *(SP search-return-data)
 /// search-correlator  = SP "(" "TAG" SP tag-string ")"
-/// search-return-data = "MIN" SP nz-number / "MAX" SP nz-number / "ALL" SP sequence-set / "COUNT" SP number
+/// search-return-data = "MIN" SP nz-number / "MAX" SP nz-number / "ALL" SP sequence-set / "COUNT" SP number /
+///                      "MODSEQ" SP mod-sequence-value                              ; RFC 4731
 /// ```
 pub fn esearch(out: &mut Vec<u8>, tag: &Tag, numbers: Numbers, result: &Esearch) {
     // No octet of a tag needs an escape.
@@ -40,12 +53,14 @@ pub fn esearch(out: &mut Vec<u8>, tag: &Tag, numbers: Numbers, result: &Esearch)
             text(out, format_args!(" {name} {value}"));
         }
     }
-    for (i, &(low, high)) in result.all.iter().flatten().enumerate() {
-        out.extend_from_slice(if i == 0 { b" ALL " } else { b"," });
-        if low == high { text(out, format_args!("{low}")) } else { text(out, format_args!("{low}:{high}")) }
+    if let Some(all) = result.all.as_ref().filter(|all| **all != SequenceSet::Ranges(Vec::new())) {
+        text(out, format_args!(" ALL {all}"));
     }
     if let Some(count) = result.count {
         text(out, format_args!(" COUNT {count}"));
+    }
+    if let Some(modseq) = result.modseq {
+        text(out, format_args!(" MODSEQ {modseq}"));
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -57,20 +72,28 @@ mod tests {
 
     #[test]
     fn both_forms() {
-        assert_eq!(written(|o| search(o, [2, 3, 6].into_iter())), "* SEARCH 2 3 6\r\n");
-        assert_eq!(written(|o| search(o, std::iter::empty())), "* SEARCH\r\n");
+        assert_eq!(written(|o| search(o, [2, 3, 6].into_iter(), None)), "* SEARCH 2 3 6\r\n");
+        let modseq = ModSeq::new(917162500);
+        assert_eq!(written(|o| search(o, [2, 5].into_iter(), modseq)), "* SEARCH 2 5 (MODSEQ 917162500)\r\n");
+        assert_eq!(written(|o| search(o, std::iter::empty(), None)), "* SEARCH\r\n");
         let tag = Tag::new("A282").unwrap();
         let mut result = Esearch { min: Some(2), count: Some(3), ..Esearch::default() };
         assert_eq!(
             written(|o| esearch(o, &tag, Numbers::Sequence, &result)),
             "* ESEARCH (TAG \"A282\") MIN 2 COUNT 3\r\n"
         );
-        result = Esearch { max: Some(9), all: Some(vec![(1, 1), (4, 9)]), ..Esearch::default() };
+        result = Esearch { max: Some(9), all: Some([1, 4, 5, 6, 7, 8, 9].into_iter().collect()), ..Esearch::default() };
         assert_eq!(
             written(|o| esearch(o, &tag, Numbers::Uid, &result)),
             "* ESEARCH (TAG \"A282\") UID MAX 9 ALL 1,4:9\r\n"
         );
-        let nothing = Esearch { all: Some(vec![]), ..Esearch::default() };
+        let recent =
+            Esearch { all: Some([1, 2, 3, 5].into_iter().collect()), modseq: ModSeq::new(1236), ..Esearch::default() };
+        assert_eq!(
+            written(|o| esearch(o, &tag, Numbers::Sequence, &recent)),
+            "* ESEARCH (TAG \"A282\") ALL 1:3,5 MODSEQ 1236\r\n"
+        );
+        let nothing = Esearch { all: Some([].into_iter().collect()), ..Esearch::default() };
         assert_eq!(written(|o| esearch(o, &tag, Numbers::Uid, &nothing)), "* ESEARCH (TAG \"A282\") UID\r\n");
     }
 }

@@ -4,7 +4,8 @@ use crate::protocol::command::general::Enable;
 use crate::protocol::cursor::SyntaxError;
 use crate::protocol::response::{self, Condition};
 use crate::session::outcome::{Done, Refusal};
-use crate::session::{Context, capabilities};
+use crate::session::selected::Selected;
+use crate::session::{Context, capabilities, updates};
 
 /// CAPABILITY (RFC 9051 section 6.1.1).
 pub fn capability(context: &mut Context<'_>) -> Result<Done, Refusal> {
@@ -26,12 +27,26 @@ pub fn id(context: &mut Context<'_>) -> Result<Done, Refusal> {
 
 /// Answers ENABLED with what this command turned on, also with nothing (RFC 9051 section 6.3.1). After SELECT it is accepted too, as
 /// RFC 5161 section 3.1 leaves open: clients send it.
-pub fn enable(context: &mut Context<'_>, enable: &Enable) -> Result<Done, Refusal> {
+pub fn enable(context: &mut Context<'_>, selected: Option<&Selected>, enable: &Enable) -> Result<Done, Refusal> {
+    let Context { channel, enabled, withheld, .. } = context;
+    let asked =
+        |name: &str| !withheld.has(name) && enable.capabilities.iter().any(|asked| asked.eq_ignore_ascii_case(name));
     let mut now = Vec::new();
-    let offered = capabilities::after_login(context.withheld).contains(&"IMAP4rev2");
-    if offered && !context.enabled.imap4rev2 && enable.capabilities.iter().any(|name| name == "IMAP4REV2") {
-        context.enabled.imap4rev2 = true;
+    if asked("IMAP4rev2") && !enabled.imap4rev2 {
+        enabled.imap4rev2 = true;
         now.push("IMAP4rev2");
+    }
+    let before = **enabled;
+    if asked("CONDSTORE") && !before.condstore {
+        now.push("CONDSTORE");
+    }
+    if asked("QRESYNC") && !before.qresync {
+        enabled.qresync = true;
+        now.push("QRESYNC");
+    }
+    // QRESYNC has CONDSTORE in it (RFC 7162 section 3.2.3).
+    if asked("CONDSTORE") || asked("QRESYNC") {
+        updates::enable_condstore(channel, enabled, selected);
     }
     response::enabled(&mut context.channel.out, &now);
     Ok(Done::plain())

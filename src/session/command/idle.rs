@@ -26,6 +26,15 @@ pub fn idle(context: &mut Context<'_>, selected: &mut Option<Selected>) -> Resul
     loop {
         if let Some(selected) = selected {
             updates::tell(context.channel, selected, *context.enabled, News::All)?;
+            if let Some(code) = updates::highest_modseq(selected, *context.enabled) {
+                response::status(
+                    &mut context.channel.out,
+                    None,
+                    Condition::Ok,
+                    Some(&code),
+                    "Highest modification sequence",
+                );
+            }
         }
         if Instant::now() >= keepalive {
             response::status(&mut context.channel.out, None, Condition::Ok, None, "Still here");

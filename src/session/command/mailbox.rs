@@ -4,12 +4,13 @@ use super::list;
 use crate::protocol::command::mailbox::{Create, Rename};
 use crate::protocol::mailbox_name::Written;
 use crate::protocol::response::code::Code;
+use crate::session::Context;
 use crate::session::command::News;
 use crate::session::outcome::{Done, Refusal};
 use crate::session::selected::Selected;
-use crate::session::{Context, updates};
+use crate::session::updates::{self, Items};
 use crate::storage::{Access, MailStore, StoreError};
-use crate::types::MailboxName;
+use crate::types::{MailboxName, Uid};
 
 /// CREATE (RFC 9051 section 6.3.4), with one special use at most (RFC 6154 section 3).
 pub fn create(context: &mut Context<'_>, create: &Create) -> Result<Done, Refusal> {
@@ -19,10 +20,11 @@ pub fn create(context: &mut Context<'_>, create: &Create) -> Result<Done, Refusa
         [Err(_)] => return Err(Refusal::no(Code::UseAttr, "Unknown special use")),
         _ => return Err(Refusal::no(Code::UseAttr, "A mailbox can have one special use")),
     };
-    context.store.create(&create.mailbox, special_use)?;
+    let id = context.store.create(&create.mailbox, special_use)?;
     make_parents(context.store, &create.mailbox);
     list::tell_normalized(context, &create.mailbox, create.old_name.as_deref());
-    Ok(Done::plain())
+    // RFC 8474 section 4.1.
+    if context.withheld.has("OBJECTID") { Ok(Done::plain()) } else { Ok(Done::with(Code::MailboxId(id))) }
 }
 
 /// Makes the mailboxes above one that was made. Should that fail, they are listed as names without a mailbox.
@@ -73,6 +75,13 @@ pub fn rename(context: &mut Context<'_>, selected: &mut Option<Selected>, rename
         let access = if selected.read_only { Access::ReadOnly } else { Access::ReadWrite };
         let mailbox = context.store.open(&name, access).map_err(|_| Refusal::MailboxGone)?;
         selected.reopened(name, mailbox);
+        // What changed meanwhile, which the new mailbox will not tell as news.
+        let (since, enabled) = (selected.told_to.get(), *context.enabled);
+        let changed: Vec<Uid> =
+            selected.mailbox.uids().iter().filter(|&uid| selected.changed_since(uid, since)).collect();
+        for uid in changed {
+            updates::changed(context.channel, selected, uid, None, Items::of_news(enabled), enabled)?;
+        }
     }
     // INBOX in other letters stays INBOX.
     if (rename.from.old_name.is_some() && !from.is_inbox()) || rename.to.old_name.is_some() {

@@ -17,6 +17,8 @@ pub mod store;
 use super::Context;
 use super::outcome::{Done, Refusal};
 use super::selected::Selected;
+use crate::protocol::command::fetch::FetchItem;
+use crate::protocol::command::status::StatusItem;
 use crate::protocol::command::{Command, Numbers};
 use crate::storage::Access;
 
@@ -58,12 +60,38 @@ pub fn rules(command: &Command) -> Rules {
         C::Append(_) | C::Idle => (State::Authenticated, News::All),
         C::Check | C::Expunge(_) => (State::Selected, News::All),
         C::Close | C::Unselect => (State::Selected, News::None),
+        // RFC 7162 section 3.2.10.2: by UID too, if its keys have sequence numbers.
+        C::Search(search) if search.names_sequence_numbers() => (State::Selected, News::NoExpunge),
         C::Search(search) => (State::Selected, by_numbers(search.numbers)),
         C::Fetch(fetch) => (State::Selected, by_numbers(fetch.numbers)),
         C::Store(store) => (State::Selected, by_numbers(store.numbers)),
         C::Copy(_) | C::Move(_) => (State::Selected, News::All),
     };
     Rules { state, news }
+}
+
+/// Whether a command says that the client wants to know when what changed (RFC 7162 section 3.1). ENABLE says it where that is offered.
+pub fn enables_condstore(command: &Command) -> bool {
+    use Command as C;
+    let highest = |items: &[StatusItem]| items.contains(&StatusItem::HighestModSeq);
+    match command {
+        C::Select(select) | C::Examine(select) => select.condstore || select.qresync.is_some(),
+        C::Status(status) => highest(&status.items),
+        C::List(list) => list.returns.status.as_deref().is_some_and(highest),
+        C::Fetch(fetch) => fetch.items.contains(&FetchItem::ModSeq),
+        C::Search(search) => search.by_modseq(),
+        C::Store(store) => store.unchanged_since.is_some(),
+        _ => false,
+    }
+}
+
+/// Whether a command is BAD before ENABLE QRESYNC (RFC 7162 section 3.2.3).
+pub fn needs_qresync(command: &Command) -> bool {
+    match command {
+        Command::Select(select) | Command::Examine(select) => select.qresync.is_some(),
+        Command::Fetch(fetch) => fetch.vanished,
+        _ => false,
+    }
 }
 
 fn by_numbers(numbers: Numbers) -> News {
@@ -81,7 +109,7 @@ pub fn run(context: &mut Context<'_>, selected: &mut Option<Selected>, command: 
         C::Noop => Ok(Done::plain()),
         C::Logout => general::logout(context),
         C::Id(_) => general::id(context),
-        C::Enable(args) => general::enable(context, &args),
+        C::Enable(args) => general::enable(context, selected.as_ref(), &args),
         C::StartTls | C::Login(_) | C::Authenticate(_) => auth::after_login(),
         C::Select(args) => select::select(context, selected, &args, Access::ReadWrite),
         C::Examine(args) => select::select(context, selected, &args, Access::ReadOnly),

@@ -28,11 +28,12 @@ pub fn search(context: &mut Context<'_>, selected: &mut Selected, search: &Searc
         selected.save(saved.map_or_else(UidSet::new, |found| found.uids.clone()));
     }
     let found = result?;
+    let modseq = found.uids.iter().filter(|_| search.by_modseq()).filter_map(|uid| selected.mailbox.modseq(uid)).max();
     let out = &mut context.channel.out;
     if !extended {
-        response::search::search(out, numbers(selected, &found.uids, search.numbers));
+        response::search::search(out, selected.numbers(&found.uids, search.numbers), modseq);
     } else if returns.min || returns.max || returns.all || returns.count {
-        let answer = answer(selected, &found.uids, search.numbers, returns);
+        let answer = Esearch { modseq, ..answer(selected, &found.uids, search.numbers, returns) };
         response::search::esearch(out, context.tag, search.numbers, &answer);
     }
     match found.failure {
@@ -69,43 +70,13 @@ fn run(
     )
 }
 
-/// Ascending.
-fn numbers<'a>(selected: &'a Selected, uids: &'a UidSet, numbers: Numbers) -> impl Iterator<Item = u32> + 'a {
-    uids.iter().filter_map(move |uid| match numbers {
-        Numbers::Uid => Some(uid.get()),
-        Numbers::Sequence => selected.number_of(uid).map(|number| number.get()),
-    })
-}
-
 fn answer(selected: &Selected, uids: &UidSet, kind: Numbers, returns: SearchReturn) -> Esearch {
-    let all: Vec<u32> = numbers(selected, uids, kind).collect();
+    let all: Vec<u32> = selected.numbers(uids, kind).collect();
     Esearch {
         min: all.first().copied().filter(|_| returns.min),
         max: all.last().copied().filter(|_| returns.max),
-        all: returns.all.then(|| ranges(&all)),
         count: returns.count.then(|| u32::try_from(all.len()).unwrap_or(u32::MAX)),
-    }
-}
-
-/// Ascending numbers as ranges.
-fn ranges(numbers: &[u32]) -> Vec<(u32, u32)> {
-    let mut out: Vec<(u32, u32)> = Vec::new();
-    for &number in numbers {
-        match out.last_mut() {
-            Some(last) if last.1.checked_add(1) == Some(number) => last.1 = number,
-            _ => out.push((number, number)),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn neighbours_are_one_range() {
-        assert_eq!(ranges(&[1, 2, 3, 7, 9, 10]), [(1, 3), (7, 7), (9, 10)]);
-        assert!(ranges(&[]).is_empty());
+        all: returns.all.then(|| all.into_iter().collect()),
+        modseq: None,
     }
 }

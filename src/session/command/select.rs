@@ -2,14 +2,18 @@
 
 use super::expunge::expunge_deleted;
 use super::list;
-use crate::protocol::command::select::Select;
+use crate::protocol::command::Numbers;
+use crate::protocol::command::select::{Qresync, Select, SequenceMatch};
 use crate::protocol::response::code::Code;
+use crate::protocol::response::fetch::{self, Vanished};
 use crate::protocol::response::{self, Condition, mailbox};
+use crate::session::Context;
 use crate::session::outcome::{Done, Refusal};
 use crate::session::selected::Selected;
-use crate::session::{Context, updates};
+use crate::session::updates::{self, Items};
 use crate::storage::{Access, StoreError};
-use crate::types::SystemFlag;
+use crate::types::sequence_set::SetNumber;
+use crate::types::{SequenceSet, SystemFlag, Uid, UidSet};
 
 /// SELECT (RFC 9051 section 6.3.2), EXAMINE with [`Access::ReadOnly`]. The mailbox selected before is closed whether or not this one opens.
 pub fn select(
@@ -29,8 +33,15 @@ pub fn select(
         opened => opened.map(|mailbox| (mailbox, access == Access::ReadOnly)),
     };
     let (mailbox, read_only) = opened?;
-    let now = Selected::new(name.clone(), mailbox, read_only);
+    let mut now = Selected::new(name.clone(), mailbox, read_only);
+    // RFC 7162 section 3.2.5: with another UIDVALIDITY the client knows nothing.
+    let known = select.qresync.as_ref().filter(|known| known.uid_validity == now.mailbox.uid_validity());
+    let vanished = known.map(|known| vanished(&mut now, known)).transpose()?;
     describe(context, &now, select.old_name.as_deref())?;
+    if let (Some(known), Some(vanished)) = (known, vanished) {
+        fetch::vanished(&mut context.channel.out, Vanished::Earlier, &vanished);
+        changes(context, &mut now, known)?;
+    }
     *selected = Some(now);
     let code = if read_only { Code::ReadOnly } else { Code::ReadWrite };
     let text = match access {
@@ -47,7 +58,7 @@ fn closed(context: &mut Context<'_>) {
 
 /// All that a client has to know of the mailbox before it goes on.
 fn describe(context: &mut Context<'_>, selected: &Selected, old_name: Option<&str>) -> Result<(), Refusal> {
-    let enabled = *context.enabled;
+    let (enabled, withheld) = (*context.enabled, context.withheld);
     let listing = if enabled.imap4rev2 { Some(list::one(context.store, &selected.name)?) } else { None };
     let out = &mut context.channel.out;
     let opened = &selected.mailbox;
@@ -63,9 +74,52 @@ fn describe(context: &mut Context<'_>, selected: &Selected, old_name: Option<&st
     }
     tell(out, Code::UidValidity(opened.uid_validity()), "UIDs valid");
     tell(out, Code::UidNext(opened.uid_next()), "Predicted next UID");
+    if enabled.condstore || !(withheld.has("CONDSTORE") && withheld.has("QRESYNC")) {
+        tell(out, Code::HighestModSeq(selected.told_to), "Highest modification sequence");
+    }
+    if !withheld.has("OBJECTID") {
+        tell(out, Code::MailboxId(opened.id()), "Mailbox identifier");
+    }
     updates::permanent_flags(out, selected);
     if let Some(listing) = listing {
         listing.write(out, old_name, enabled.dialect());
+    }
+    Ok(())
+}
+
+fn known_uids(known: &Qresync) -> SequenceSet {
+    let all = || SequenceSet::Ranges(vec![(SetNumber::Number(1), SetNumber::Last)]);
+    known.known_uids.clone().unwrap_or_else(all)
+}
+
+/// What was expunged while the client was away.
+fn vanished(selected: &mut Selected, known: &Qresync) -> Result<UidSet, StoreError> {
+    let vanished = selected.vanished_since(known.modseq, &known_uids(known))?;
+    match known.matches.as_ref().and_then(|matches| last_match(selected, matches)) {
+        Some(told) => Ok(vanished.difference(&UidSet::range(Uid::MIN, told))),
+        None => Ok(vanished),
+    }
+}
+
+/// The last message that has the number which the client knows it by: of all expunges up to it the client knows (RFC 7162 section 3.2.5.2).
+fn last_match(selected: &Selected, matches: &SequenceMatch) -> Option<Uid> {
+    // The numbers ascend, so no more are looked at than there are messages.
+    let pairs = matches.pairs.iter().flat_map(|&((first, last), uid)| {
+        (first..=last.min(selected.exists())).map(move |number| (number, uid + (number - first)))
+    });
+    let mut matching = pairs.filter_map(|(number, uid)| {
+        let there = *selected.view.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
+        (there.get() == uid).then_some(there)
+    });
+    matching.next_back()
+}
+
+/// Tells the flags of what came or changed while the client was away.
+fn changes(context: &mut Context<'_>, selected: &mut Selected, known: &Qresync) -> Result<(), Refusal> {
+    let enabled = *context.enabled;
+    let changed = selected.resolve(&known_uids(known), Numbers::Uid)?;
+    for uid in changed.iter().filter(|&uid| selected.changed_since(uid, known.modseq)).collect::<Vec<_>>() {
+        updates::changed(context.channel, selected, uid, None, Items::of_news(enabled), enabled)?;
     }
     Ok(())
 }

@@ -1,12 +1,10 @@
 //! Messages on their way into memory.
 
-use super::folder::Message;
+use super::folder::{self, Message};
 use super::user::Shared;
 use crate::message::line_ends::ToWire;
 use crate::storage::{Append, Appended, Result, StoreError};
-use crate::sys::clock;
 use crate::types::{DateTime, Flags, MailboxName, UidValidity};
-use std::time::SystemTime;
 
 /// They are in the mailbox only when all of them are committed.
 pub(super) struct MemoryAppend {
@@ -33,7 +31,7 @@ impl MemoryAppend {
 
     fn end_message(&mut self) {
         if let Some(draft) = self.current.take() {
-            let message = Message { octets: draft.octets.into(), date: draft.date, flags: draft.flags };
+            let message = Message::new(draft.octets, draft.date, draft.flags);
             self.cost += message.cost();
             self.done.push(message);
         }
@@ -44,7 +42,7 @@ impl Append for MemoryAppend {
     fn begin(&mut self, flags: &Flags, date: Option<DateTime>) -> Result<()> {
         self.end_message();
         self.user.lock().check_cost(self.cost)?;
-        let date = date.unwrap_or_else(now);
+        let date = date.unwrap_or_else(folder::now);
         self.current = Some(Draft { flags: flags.clone(), date, octets: Vec::new(), line_ends: ToWire::new() });
         Ok(())
     }
@@ -59,13 +57,7 @@ impl Append for MemoryAppend {
     fn commit(mut self: Box<Self>) -> Result<Appended> {
         self.end_message();
         let messages = std::mem::take(&mut self.done);
-        let uids = self.user.lock().add(self.uid_validity, messages)?;
+        let uids = self.user.lock().append(self.uid_validity, messages)?;
         Ok(Appended { uid_validity: self.uid_validity, uids })
     }
-}
-
-fn now() -> DateTime {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let seconds = since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
-    DateTime { seconds, zone: clock::zone_at(seconds) }
 }

@@ -1,11 +1,14 @@
 //! One mailbox's messages as they are now, whoever looks.
 
 use super::bell::Bell;
+use super::history::History;
 use crate::limits;
 use crate::storage::{MailboxStatus, Result, StatusWanted, StoreError};
+use crate::sys::clock;
 use crate::types::{DateTime, Flags, Keyword, ModSeq, ObjectId, SpecialUse, SystemFlag, Uid, UidSet, UidValidity};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
 
 /// A message of one mailbox; its octets may be shared with copies.
 #[derive(Clone)]
@@ -14,9 +17,20 @@ pub(super) struct Message {
     pub octets: Arc<[u8]>,
     pub date: DateTime,
     pub flags: Flags,
+    /// EMAILID, the same in every copy.
+    pub email: u128,
+    /// When it came into this mailbox.
+    pub saved: DateTime,
+    /// When that was, or its flags last changed, in the times of this mailbox.
+    pub modseq: ModSeq,
 }
 
 impl Message {
+    /// One that is in no mailbox yet.
+    pub fn new(octets: Vec<u8>, date: DateTime, flags: Flags) -> Self {
+        Self { octets: octets.into(), date, flags, email: 0, saved: date, modseq: ModSeq::MIN }
+    }
+
     /// What it counts towards [`limits::MEMORY_OF_USER`]. Each message costs something, so that empty ones are bounded too; copies share
     /// their octets and count nevertheless, as in any quota.
     pub fn cost(&self) -> u64 {
@@ -42,6 +56,9 @@ pub(super) struct Folder {
     pub untold: UidSet,
     /// As CREATE asked.
     pub special_use: Option<SpecialUse>,
+    /// Not below that of any message or expunge.
+    pub highest_modseq: ModSeq,
+    pub history: History,
     /// Counts the changes, so that an open mailbox sees at once that there was none.
     pub changes: u64,
     bells: Vec<Weak<Bell>>,
@@ -56,6 +73,8 @@ impl Folder {
             keywords: Vec::new(),
             untold: UidSet::new(),
             special_use,
+            highest_modseq: ModSeq::MIN,
+            history: History::new(),
             changes: 0,
             bells: Vec::new(),
         }
@@ -80,11 +99,18 @@ impl Folder {
         }
     }
 
+    /// The time of what is about to happen.
+    pub fn next_modseq(&mut self) -> ModSeq {
+        self.highest_modseq = self.highest_modseq.next(microseconds());
+        self.highest_modseq
+    }
+
     /// Adds a message for which [`Folder::check_uids`] found room. Because of a keyword too many it is not kept out.
-    pub fn add(&mut self, mut message: Message) -> Uid {
+    pub fn add(&mut self, mut message: Message, modseq: ModSeq) -> Uid {
         let uid = self.uid_next;
         self.uid_next = uid.next().unwrap_or(Uid::MAX);
         message.flags = self.intern(&message.flags);
+        (message.saved, message.modseq) = (now(), modseq);
         self.untold.insert(uid);
         self.messages.insert(uid, message);
         uid
@@ -105,10 +131,17 @@ impl Folder {
         out
     }
 
-    /// Removes a message, if it is there.
-    pub fn remove(&mut self, uid: Uid) -> Option<Message> {
-        self.untold.remove(uid);
-        self.messages.remove(&uid)
+    /// Removes those messages that are there.
+    pub fn remove(&mut self, uids: &UidSet) -> BTreeMap<Uid, Message> {
+        let removed: BTreeMap<Uid, Message> =
+            uids.iter().filter_map(|uid| Some((uid, self.messages.remove(&uid)?))).collect();
+        if !removed.is_empty() {
+            let gone: UidSet = removed.keys().copied().collect();
+            self.untold = self.untold.difference(&gone);
+            let when = self.next_modseq();
+            self.history.record(when, gone);
+        }
+        removed
     }
 
     /// To be rung for as long as someone else holds it.
@@ -136,13 +169,28 @@ impl Folder {
             recent: self.untold.len() as u32,
             uid_next: self.uid_next,
             uid_validity: self.uid_validity,
-            highest_modseq: ModSeq::MIN,
+            highest_modseq: self.highest_modseq,
             id: id(self.uid_validity),
             unseen: count(&|flags| !flags.has(SystemFlag::Seen)),
             deleted: count(&|flags| flags.has(SystemFlag::Deleted)),
             size: if wanted.size { self.messages.values().map(|m| m.octets.len() as u64).sum() } else { 0 },
         }
     }
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Since 1970.
+pub(super) fn microseconds() -> u64 {
+    u64::try_from(since_1970().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// In the machine's zone.
+pub(super) fn now() -> DateTime {
+    let seconds = i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX);
+    DateTime { seconds, zone: clock::zone_at(seconds) }
 }
 
 #[cfg(test)]
@@ -155,7 +203,8 @@ mod tests {
         folder.uid_next = Uid::new(Uid::MAX.get() - 1).unwrap();
         assert!(folder.check_uids(2).is_err());
         folder.check_uids(1).unwrap();
-        folder.add(Message { octets: Arc::from(*b"x"), date: DateTime::utc(0), flags: Flags::new() });
+        let when = folder.next_modseq();
+        folder.add(Message::new(b"x".to_vec(), DateTime::utc(0), Flags::new()), when);
         assert!(folder.check_uids(1).is_err());
         assert_eq!(folder.uid_next, Uid::MAX);
     }

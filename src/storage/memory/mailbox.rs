@@ -21,7 +21,8 @@ pub(super) struct OpenMailbox {
     uids: UidSet,
     uid_next: Uid,
     recent: UidSet,
-    flags: BTreeMap<Uid, Flags>,
+    shown: BTreeMap<Uid, Shown>,
+    highest_modseq: ModSeq,
     keywords: Vec<Keyword>,
     /// How many of `keywords` the last sync knew.
     keywords_told: usize,
@@ -29,6 +30,19 @@ pub(super) struct OpenMailbox {
     changes: u64,
     /// Made when first asked for.
     bell: Option<Arc<Bell>>,
+}
+
+/// What of a message may change.
+#[derive(Clone)]
+struct Shown {
+    flags: Flags,
+    modseq: ModSeq,
+}
+
+impl Shown {
+    fn of(message: &Message) -> Self {
+        Self { flags: message.flags.clone(), modseq: message.modseq }
+    }
 }
 
 impl OpenMailbox {
@@ -41,7 +55,8 @@ impl OpenMailbox {
             uids: UidSet::new(),
             uid_next: Uid::MIN,
             recent: UidSet::new(),
-            flags: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            highest_modseq: ModSeq::MIN,
             keywords: Vec::new(),
             keywords_told: 0,
             // Not what any folder has, so that the first sync looks.
@@ -103,15 +118,17 @@ impl Mailbox for OpenMailbox {
         let changes = Changes {
             arrived: now.difference(&self.uids),
             expunged: self.uids.difference(&now),
-            flags: changed_flags(&self.flags, folder),
+            flags: changed_flags(&self.shown, folder),
             new_keywords: folder.keywords.len() > self.keywords_told,
         };
-        self.flags.retain(|uid, _| !changes.expunged.contains(*uid));
-        for uid in changes.arrived.iter().chain(changes.flags.iter()) {
-            if let Some(message) = folder.messages.get(&uid) {
-                self.flags.insert(uid, message.flags.clone());
+        self.shown.retain(|uid, _| !changes.expunged.contains(*uid));
+        for (&uid, message) in &folder.messages {
+            // Flags that were changed and changed back have a new time too.
+            if self.shown.get(&uid).is_none_or(|shown| shown.modseq != message.modseq) {
+                self.shown.insert(uid, Shown::of(message));
             }
         }
+        self.highest_modseq = folder.highest_modseq;
         self.recent = self.recent.difference(&changes.expunged).union(&folder.untold.intersection(&changes.arrived));
         if self.access == Access::ReadWrite {
             folder.untold = UidSet::new();
@@ -141,7 +158,7 @@ impl Mailbox for OpenMailbox {
     }
 
     fn flags(&self, uid: Uid) -> Option<Flags> {
-        self.flags.get(&uid).cloned()
+        self.shown.get(&uid).map(|shown| shown.flags.clone())
     }
 
     fn id(&self) -> ObjectId {
@@ -149,24 +166,30 @@ impl Mailbox for OpenMailbox {
     }
 
     fn highest_modseq(&self) -> ModSeq {
-        ModSeq::MIN
+        self.highest_modseq
     }
 
     fn modseq(&self, uid: Uid) -> Option<ModSeq> {
-        self.uids.contains(uid).then_some(ModSeq::MIN)
+        self.shown.get(&uid).map(|shown| shown.modseq)
     }
 
-    fn vanished_since(&mut self, _: ModSeq) -> Result<UidSet> {
-        Ok(UidSet::new())
+    fn vanished_since(&mut self, since: ModSeq) -> Result<UidSet> {
+        let mut user = self.user.lock();
+        let vanished = user.folder(self.uid_validity)?.history.since(since);
+        let Some(last) = Uid::new(self.uid_next.get() - 1) else { return Ok(UidSet::new()) };
+        let ever = UidSet::range(Uid::MIN, last).difference(&self.uids);
+        Ok(match vanished {
+            Some(vanished) => vanished.intersection(&ever),
+            None => ever,
+        })
     }
 
     fn save_date(&mut self, uid: Uid) -> Result<Option<DateTime>> {
-        self.message(uid).map(|_| None)
+        Ok(Some(self.message(uid)?.saved))
     }
 
     fn email_id(&mut self, uid: Uid) -> Result<ObjectId> {
-        let octets = self.message(uid)?.octets;
-        Ok(ObjectId::new('E', octets.as_ptr() as usize as u128))
+        Ok(ObjectId::new('E', self.message(uid)?.email))
     }
 
     fn keywords(&self) -> Vec<Keyword> {
@@ -189,14 +212,23 @@ impl Mailbox for OpenMailbox {
         Ok(Box::new(Octets(self.message(uid)?.octets)))
     }
 
-    fn store(&mut self, uids: &UidSet, change: FlagChange, flags: &Flags, _: Option<u64>) -> Result<Stored> {
+    fn store(
+        &mut self,
+        uids: &UidSet,
+        change: FlagChange,
+        flags: &Flags,
+        unchanged_since: Option<u64>,
+    ) -> Result<Stored> {
         self.check_writable()?;
         let known = self.known(uids);
         let mut user = self.user.lock();
         let folder = user.folder(self.uid_validity)?;
-        let there: Vec<Uid> = known.iter().filter(|uid| folder.messages.contains_key(uid)).collect();
+        let there = known.iter().filter_map(|uid| Some((uid, folder.messages.get(&uid)?.modseq)));
+        let (modified, there): (Vec<_>, Vec<_>) =
+            there.partition(|(_, modseq)| unchanged_since.is_some_and(|since| modseq.get() > since));
+        let mut stored = Stored { flags: Vec::new(), modified: modified.into_iter().map(|(uid, _)| uid).collect() };
         if there.is_empty() {
-            return Ok(Stored::default());
+            return Ok(stored);
         }
         let given = if change == FlagChange::Remove {
             flags.clone()
@@ -205,25 +237,28 @@ impl Mailbox for OpenMailbox {
             folder.intern(flags)
         };
         let up_to_date = self.changes == folder.changes;
-        let mut stored = Vec::with_capacity(there.len());
-        let mut changed = false;
-        for uid in there {
-            if let Some(message) = folder.messages.get_mut(&uid) {
-                let after = change.apply(&message.flags, &given);
-                changed |= after != message.flags;
-                message.flags = after.clone();
-                self.flags.insert(uid, after.clone());
-                stored.push((uid, after));
+        let mut now = None;
+        for (uid, _) in there {
+            let Some(before) = folder.messages.get(&uid).map(|message| &message.flags) else { continue };
+            let after = change.apply(before, &given);
+            // RFC 7162 section 3.1.11: what is so already keeps its time.
+            let changed = (after != *before).then(|| *now.get_or_insert_with(|| folder.next_modseq()));
+            let Some(message) = folder.messages.get_mut(&uid) else { continue };
+            if let Some(modseq) = changed {
+                (message.flags, message.modseq) = (after, modseq);
             }
+            self.shown.insert(uid, Shown::of(message));
+            self.highest_modseq = self.highest_modseq.max(message.modseq);
+            stored.flags.push((uid, message.flags.clone()));
         }
-        if changed {
+        if now.is_some() {
             folder.changed(self.bell.as_ref());
         }
         self.keywords.clone_from(&folder.keywords);
         if up_to_date && self.keywords_told == self.keywords.len() {
             self.changes = folder.changes;
         }
-        Ok(Stored { flags: stored, modified: UidSet::new() })
+        Ok(stored)
     }
 
     fn expunge(&mut self, uids: &UidSet) -> Result<UidSet> {
@@ -233,7 +268,7 @@ impl Mailbox for OpenMailbox {
         let deleted = |flags: Option<&Flags>| flags.is_some_and(|flags| flags.has(SystemFlag::Deleted));
         let taken_back = |uid: &Uid| {
             let now = messages.get(uid).map(|message| &message.flags);
-            now.is_some() && deleted(self.flags.get(uid)) && !deleted(now)
+            now.is_some() && deleted(self.shown.get(uid).map(|shown| &shown.flags)) && !deleted(now)
         };
         let doomed = self.known(uids).iter().filter(|uid| !taken_back(uid)).collect();
         user.expunge(self.uid_validity, &doomed)
@@ -253,10 +288,10 @@ impl Mailbox for OpenMailbox {
 }
 
 /// The messages that have other flags in the folder than in the view.
-fn changed_flags(view: &BTreeMap<Uid, Flags>, folder: &Folder) -> UidSet {
-    let differs = |(uid, flags): (&Uid, &Flags)| {
+fn changed_flags(view: &BTreeMap<Uid, Shown>, folder: &Folder) -> UidSet {
+    let differs = |(uid, shown): (&Uid, &Shown)| {
         let now = folder.messages.get(uid)?;
-        (now.flags != *flags).then_some(*uid)
+        (now.flags != shown.flags).then_some(*uid)
     };
     view.iter().filter_map(differs).collect()
 }

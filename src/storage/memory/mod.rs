@@ -4,6 +4,7 @@ mod append;
 mod bell;
 mod demo;
 mod folder;
+mod history;
 mod mailbox;
 mod user;
 

@@ -1,6 +1,6 @@
 //! One user's mailboxes: their names, their UIDVALIDITYs, what is subscribed.
 
-use super::folder::{Folder, Message};
+use super::folder::{self, Folder, Message};
 use crate::limits;
 use crate::storage::{Copied, Listed, Result, StoreError, special_use};
 use crate::types::{MailboxName, SpecialUse, Uid, UidSet, UidValidity};
@@ -26,6 +26,8 @@ pub(super) struct User {
     folders: BTreeMap<UidValidity, Folder>,
     pub subscriptions: Vec<MailboxName>,
     last_validity: u32,
+    /// The EMAILID given last. The first comes from the clock, so that a server that starts anew does not give those of its last life again.
+    last_email: u128,
     /// By [`Message::cost`].
     cost: u64,
 }
@@ -43,6 +45,7 @@ impl Default for User {
             folders: [(uid_validity, Folder::new(uid_validity, None))].into(),
             subscriptions: Vec::new(),
             last_validity: uid_validity.get(),
+            last_email: u128::from(folder::microseconds()) << 64,
             cost: 0,
         }
     }
@@ -137,14 +140,17 @@ impl User {
         Ok(())
     }
 
+    /// To a new mailbox the messages are new, and from INBOX they are gone (RFC 8474 section 4).
     fn rename_inbox(&mut self, to: &MailboxName) -> Result<()> {
         let uid_validity = self.create(to, None)?;
         let inbox = self.folder_named(&MailboxName::inbox())?;
-        let messages = std::mem::take(&mut inbox.messages);
-        let untold = std::mem::take(&mut inbox.untold);
-        let (keywords, uid_next) = (inbox.keywords.clone(), inbox.uid_next);
+        let (untold, keywords, uid_next) = (inbox.untold.clone(), inbox.keywords.clone(), inbox.uid_next);
+        let all = inbox.messages.keys().copied().collect();
+        let mut messages = inbox.remove(&all);
         inbox.changed(None);
         let folder = self.folder(uid_validity)?;
+        let (modseq, saved) = (folder.next_modseq(), folder::now());
+        messages.values_mut().for_each(|message| (message.modseq, message.saved) = (modseq, saved));
         (folder.messages, folder.untold, folder.keywords, folder.uid_next) = (messages, untold, keywords, uid_next);
         Ok(())
     }
@@ -155,16 +161,27 @@ impl User {
         if fits { Ok(()) } else { Err(StoreError::OverQuota) }
     }
 
+    /// Adds messages that are new.
+    pub fn append(&mut self, to: UidValidity, mut messages: Vec<Message>) -> Result<Vec<Uid>> {
+        for message in &mut messages {
+            self.last_email += 1;
+            message.email = self.last_email;
+        }
+        self.add(to, messages)
+    }
+
     /// Adds messages to a mailbox, all or none.
-    pub fn add(&mut self, to: UidValidity, messages: Vec<Message>) -> Result<Vec<Uid>> {
+    fn add(&mut self, to: UidValidity, messages: Vec<Message>) -> Result<Vec<Uid>> {
         let cost = messages.iter().map(Message::cost).sum();
         self.check_cost(cost)?;
         let folder = self.folder(to)?;
         folder.check_uids(messages.len())?;
-        let uids: Vec<Uid> = messages.into_iter().map(|message| folder.add(message)).collect();
-        if !uids.is_empty() {
-            folder.changed(None);
+        if messages.is_empty() {
+            return Ok(Vec::new());
         }
+        let modseq = folder.next_modseq();
+        let uids = messages.into_iter().map(|message| folder.add(message, modseq)).collect();
+        folder.changed(None);
         self.cost += cost;
         Ok(uids)
     }
@@ -182,19 +199,12 @@ impl User {
     /// Removes messages and says which were there.
     pub fn expunge(&mut self, from: UidValidity, uids: &UidSet) -> Result<UidSet> {
         let folder = self.folder(from)?;
-        let mut cost = 0;
-        let mut removed = UidSet::new();
-        for uid in uids.iter() {
-            if let Some(message) = folder.remove(uid) {
-                cost += message.cost();
-                removed.insert(uid);
-            }
-        }
+        let removed = folder.remove(uids);
         if !removed.is_empty() {
             folder.changed(None);
         }
-        self.cost -= cost;
-        Ok(removed)
+        self.cost -= removed.values().map(Message::cost).sum::<u64>();
+        Ok(removed.into_keys().collect())
     }
 }
 
@@ -204,7 +214,7 @@ mod tests {
     use crate::types::{DateTime, Flags};
 
     fn message(octets: usize) -> Message {
-        Message { octets: vec![b'x'; octets].into(), date: DateTime::utc(0), flags: Flags::new() }
+        Message::new(vec![b'x'; octets], DateTime::utc(0), Flags::new())
     }
 
     #[test]

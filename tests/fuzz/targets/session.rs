@@ -31,14 +31,15 @@ fuzz_target!(|octets: &[u8]| {
     if sent.len() > LONGEST {
         return;
     }
-    let before: &[u8] = match state % 5 {
+    let before: &[u8] = match state % 6 {
         0 | 1 => b"",
         2 => b"p SELECT INBOX\r\n",
         3 => b"p EXAMINE INBOX\r\n",
-        _ => b"p ENABLE IMAP4rev2\r\np SELECT INBOX\r\n",
+        4 => b"p ENABLE IMAP4rev2\r\np SELECT INBOX\r\n",
+        _ => b"p ENABLE QRESYNC\r\np SELECT INBOX\r\np STORE 2 FLAGS (\\Deleted)\r\np EXPUNGE\r\n",
     };
     let (mut client, server) = UnixStream::pair().expect("a pair of sockets");
-    for message in if state % 5 > 1 { MESSAGES } else { &[] } {
+    for message in if state % 6 > 1 { MESSAGES } else { &[] } {
         write!(client, "p APPEND INBOX {{{}+}}\r\n{message}\r\n", message.len()).expect("it fits");
     }
     client.write_all(before).expect("it fits");
@@ -49,7 +50,7 @@ fuzz_target!(|octets: &[u8]| {
         let _ = client.read_to_end(&mut answers);
         answers
     });
-    serve(state % 5 == 0, server);
+    serve(state % 6 == 0, server);
     let answers = reader.join().expect("the reader does not panic");
     assert!(answers.starts_with(b"* "), "no greeting");
     assert!(answers.ends_with(b"\r\n"), "the last line is not whole");

@@ -5,15 +5,17 @@ use super::section::{self, Decoded};
 use super::source::{LastRead, Need};
 use crate::log::{Level, log};
 use crate::message::section::{Section, SectionText};
+use crate::message::thread;
 use crate::protocol::Dialect;
 use crate::protocol::command::fetch::{Fetch, FetchItem};
 use crate::protocol::response;
 use crate::session::Context;
 use crate::session::channel::Channel;
 use crate::session::selected::Selected;
+use crate::session::updates::Items;
 use crate::storage::StoreError;
 use crate::storage::reader::{Block, Reader};
-use crate::types::{DateTime, Flags, Uid};
+use crate::types::{DateTime, Flags, ModSeq, ObjectId, Uid};
 use std::io::{self, Write};
 
 /// What the items of a command ask of each message.
@@ -23,6 +25,10 @@ pub(super) struct Plan {
     flags: bool,
     size: bool,
     date: bool,
+    modseq: bool,
+    save_date: bool,
+    email: bool,
+    thread: bool,
     /// Octets of the message are sent.
     content: bool,
     /// The items mark what they read as \Seen.
@@ -65,6 +71,13 @@ impl Plan {
                     plan.need.structure = true;
                     plan.sets_seen = true;
                 }
+                FetchItem::ModSeq => plan.modseq = true,
+                FetchItem::SaveDate => plan.save_date = true,
+                FetchItem::EmailId => plan.email = true,
+                FetchItem::ThreadId => {
+                    plan.need.header = true;
+                    plan.thread = true;
+                }
             }
         }
         plan
@@ -93,10 +106,14 @@ struct Known {
     recent: bool,
     date: Option<DateTime>,
     size: Option<u64>,
+    modseq: Option<ModSeq>,
+    save_date: Option<DateTime>,
+    email: Option<ObjectId>,
+    thread: Option<ObjectId>,
     unknown_encoding: bool,
 }
 
-/// Answers for one message. With `seen_set` its flags are told even if not asked for.
+/// Answers for one message. With `seen_set` its flags are told even if not asked for, and after CONDSTORE what else tells of a change.
 pub(super) fn answer(
     context: &mut Context<'_>,
     selected: &mut Selected,
@@ -116,8 +133,22 @@ pub(super) fn answer(
         recent: context.enabled.dialect() == Dialect::Rev1 && mailbox.recent().contains(uid),
         date: if plan.date { Some(mailbox.internal_date(uid)?) } else { None },
         size: None,
+        modseq: mailbox.modseq(uid).filter(|_| plan.modseq || seen_set),
+        save_date: if plan.save_date { mailbox.save_date(uid)? } else { None },
+        email: if plan.email { Some(mailbox.email_id(uid)?) } else { None },
+        thread: None,
         unknown_encoding: false,
     };
+    let news = Items::of_news(*context.enabled);
+    let told = [(news.uid, FetchItem::Uid), (news.flags, FetchItem::Flags), (news.modseq, FetchItem::ModSeq)];
+    let told: Vec<FetchItem> = told
+        .into_iter()
+        .filter(|(told, item)| seen_set && *told && !fetch.items.contains(item))
+        .map(|told| told.1)
+        .collect();
+    if plan.modseq || (seen_set && news.modseq) {
+        selected.modseq_told = selected.modseq_told.max(known.modseq);
+    }
     let last = &mut selected.last_read;
     let mut source = None;
     if !plan.need.nothing() {
@@ -135,7 +166,7 @@ pub(super) fn answer(
     let mark = context.channel.out.len();
     response::fetch::begin(&mut context.channel.out, number);
     let mut response = Response { channel: context.channel, source: source.as_mut(), last, known: &known, uid };
-    match response.items(&fetch.items, seen_set && !plan.flags) {
+    match response.items(told.iter().chain(&fetch.items)) {
         Ok(0) => context.channel.out.truncate(mark),
         Ok(_) => context.channel.out.extend_from_slice(b")\r\n"),
         Err(error) => {
@@ -165,6 +196,9 @@ fn learn(
     known: &mut Known,
 ) -> io::Result<()> {
     last.learn(uid, source, plan.need)?;
+    if plan.thread {
+        known.thread = thread::id(&last.header(source)?);
+    }
     for item in &fetch.items {
         if let FetchItem::Binary { path, .. } | FetchItem::BinarySize { path } = item {
             known.unknown_encoding |= section::decoded(source, last, path)? == Decoded::Unknown;
@@ -184,10 +218,10 @@ struct Response<'a> {
 }
 
 impl Response<'_> {
-    /// Says how many items were written. With `flags_first`, FLAGS before those that were asked for.
-    fn items(&mut self, items: &[FetchItem], flags_first: bool) -> io::Result<usize> {
+    /// Says how many items were written.
+    fn items<'i>(&mut self, items: impl Iterator<Item = &'i FetchItem>) -> io::Result<usize> {
         let mut written = 0;
-        for item in flags_first.then_some(&FetchItem::Flags).into_iter().chain(items) {
+        for item in items {
             if self.left_out(item)? {
                 continue;
             }
@@ -215,7 +249,11 @@ impl Response<'_> {
             FetchItem::Flags => {
                 response::fetch::flags(out, self.known.flags.as_ref().unwrap_or(&Flags::new()), self.known.recent);
             }
-            FetchItem::Uid => write!(out, "UID {}", self.uid)?,
+            FetchItem::Uid => response::fetch::uid(out, self.uid),
+            FetchItem::ModSeq => response::fetch::modseq(out, self.known.modseq.unwrap_or(ModSeq::MIN)),
+            FetchItem::SaveDate => response::fetch::save_date(out, self.known.save_date),
+            FetchItem::EmailId => response::fetch::object_id(out, "EMAILID", self.known.email.as_ref()),
+            FetchItem::ThreadId => response::fetch::object_id(out, "THREADID", self.known.thread.as_ref()),
             FetchItem::InternalDate => {
                 response::fetch::internal_date(out, self.known.date.unwrap_or(DateTime::utc(0)));
             }

@@ -10,7 +10,9 @@ use crate::limits;
 use crate::log::{Level, log};
 use crate::protocol::command::Numbers;
 use crate::protocol::command::fetch::Fetch;
+use crate::protocol::response;
 use crate::protocol::response::code::Code;
+use crate::protocol::response::fetch::Vanished;
 use crate::session::Context;
 use crate::session::outcome::{Done, Refusal};
 use crate::session::selected::Selected;
@@ -23,7 +25,14 @@ use std::io;
 
 /// FETCH and UID FETCH. A message that fails does not keep the others from being answered; the tagged answer is then NO with the reason.
 pub fn fetch(context: &mut Context<'_>, selected: &mut Selected, fetch: &Fetch) -> Result<Done, Refusal> {
-    let uids: Vec<Uid> = selected.resolve(&fetch.set, fetch.numbers)?.iter().collect();
+    let mut uids: Vec<Uid> = selected.resolve(&fetch.set, fetch.numbers)?.iter().collect();
+    if let Some(since) = fetch.changed_since {
+        if fetch.vanished {
+            let vanished = selected.vanished_since(since, &fetch.set)?;
+            response::fetch::vanished(&mut context.channel.out, Vanished::Earlier, &vanished);
+        }
+        uids.retain(|&uid| selected.changed_since(uid, since));
+    }
     let plan = Plan::of(&fetch.items);
     let marks = plan.sets_seen && !selected.read_only;
     let batch = if marks { limits::SEEN_BATCH } else { uids.len().max(1) };

@@ -1,6 +1,7 @@
 //! The message that is read: its wire form from any place, and what is remembered of it from command to command.
 
 use super::section::Decoding;
+use crate::limits;
 use crate::message::line_ends::ToWire;
 use crate::message::structure::{Message, Scanner, Span};
 use crate::storage::reader::Reader;
@@ -175,6 +176,19 @@ impl LastRead {
     /// As far as it was scanned.
     pub(super) fn structure(&self) -> Option<&Message> {
         self.scanned.as_ref()
+    }
+
+    /// The header as it is on the wire, if the message was scanned so far.
+    pub(super) fn header(&self, source: &mut Reader) -> io::Result<Vec<u8>> {
+        let mut header = Vec::new();
+        if let Some(message) = &self.scanned {
+            let span = message.root.header;
+            let mut place = Place::start(span);
+            while place.stored() < span.end.min(span.start + limits::HEADERS as u64) {
+                place.block(source, span.end, &mut header)?;
+            }
+        }
+        Ok(header)
     }
 
     /// As [`Place::copy`], going on from where the last copy ended, if that helps.
