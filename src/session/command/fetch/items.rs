@@ -122,7 +122,10 @@ pub(super) fn answer(
     let mut source = None;
     if !plan.need.nothing() {
         let opened = source.insert(Reader::new(mailbox.read(uid)?, std::mem::take(block)));
-        learn(opened, last, fetch, plan, uid, &mut known).map_err(StoreError::Io)?;
+        // A mailbox that cannot be changed would not learn what it was wrong about.
+        let mut size = || mailbox.size(uid);
+        last.learn(uid, opened, plan.need, if selected.read_only { None } else { Some(&mut size) })?;
+        known.unknown_encoding = has_unknown_encoding(opened, last, fetch).map_err(StoreError::Io)?;
     }
     if plan.size {
         // Once a message was measured, that is its size, so that it always agrees with BODY[].
@@ -139,11 +142,20 @@ pub(super) fn answer(
         Ok(0) => context.channel.out.truncate(mark),
         Ok(_) => context.channel.out.extend_from_slice(b")\r\n"),
         Err(error) => {
-            if source.is_some_and(|source| source.failed()) {
-                log!(
-                    Level::Error,
-                    "message {uid} cannot be read to its end, so the connection ends within it: {error}"
-                );
+            if let Some(mut source) = source {
+                let failed = source.failed();
+                let at_odds = matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
+                let misled = at_odds && last.was_misled(&mut source);
+                if misled {
+                    // The store takes note of what was read.
+                    let _ = mailbox.size(uid);
+                }
+                if failed || misled {
+                    log!(
+                        Level::Error,
+                        "message {uid} cannot be read to its end, so the connection ends within it: {error}"
+                    );
+                }
             }
             return Err(Trouble::Broken(error));
         }
@@ -155,22 +167,15 @@ pub(super) fn answer(
     if known.unknown_encoding { Err(Trouble::UnknownEncoding) } else { Ok(()) }
 }
 
-/// Reads what the plan needs.
-fn learn(
-    source: &mut Reader,
-    last: &mut LastRead,
-    fetch: &Fetch,
-    plan: &Plan,
-    uid: Uid,
-    known: &mut Known,
-) -> io::Result<()> {
-    last.learn(uid, source, plan.need)?;
+/// Whether a part that is to be decoded cannot be. Decodes them all once.
+fn has_unknown_encoding(source: &mut Reader, last: &mut LastRead, fetch: &Fetch) -> io::Result<bool> {
+    let mut unknown = false;
     for item in &fetch.items {
         if let FetchItem::Binary { path, .. } | FetchItem::BinarySize { path } = item {
-            known.unknown_encoding |= section::decoded(source, last, path)? == Decoded::Unknown;
+            unknown |= section::decoded(source, last, path)? == Decoded::Unknown;
         }
     }
-    Ok(())
+    Ok(unknown)
 }
 
 /// A response on its way out.

@@ -37,10 +37,17 @@ pub(super) fn body(
             if !begin_literal(channel, range.1, false) {
                 return Ok(());
             }
-            last.copy(source, span, range, &mut |octets| {
-                hide_nul(octets);
-                channel.send(octets)
-            })
+            let mut copying = last.copying(span, range);
+            loop {
+                let start = channel.out.len();
+                if !copying.next(source, &mut channel.out)? {
+                    break;
+                }
+                hide_nul(&mut channel.out[start..]);
+                channel.flush_if_full()?;
+            }
+            last.copied(copying);
+            Ok(())
         }
     }
 }
