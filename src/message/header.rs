@@ -33,18 +33,35 @@ pub fn unfold(value: &[u8]) -> Vec<u8> {
 /// and the empty line if the header has one (RFC 9051 section 6.4.5.1). `header` is in wire form. Names are compared without regard to
 /// case. Lines that are no fields have no name in any list, so they go with HEADER.FIELDS.NOT.
 pub fn select(header: &[u8], names: &[Vec<u8>], keep: bool) -> Vec<u8> {
-    let longest = names.iter().map(Vec::len).max().unwrap_or(0);
-    let names: HashSet<Vec<u8>> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
-    let is_named = |name: &[u8]| name.len() <= longest && names.contains(&name.to_ascii_lowercase());
-    let mut entries = Entries { rest: header };
     let mut out = Vec::new();
+    if names.len() <= FEW_NAMES {
+        let is_named = |name: &[u8]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        select_entries(header, is_named, keep, &mut out);
+    } else {
+        let longest = names.iter().map(Vec::len).max().unwrap_or(0);
+        let names: HashSet<Vec<u8>> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let is_named = |name: &[u8]| name.len() <= longest && names.contains(&name.to_ascii_lowercase());
+        select_entries(header, is_named, keep, &mut out);
+    }
+    out
+}
+
+/// So few are sooner compared one by one than looked up.
+const FEW_NAMES: usize = 40;
+
+/// As [`select`] of the names for which `is_named` says so, appending to `out`.
+pub(super) fn select_by(header: &[u8], is_named: impl Fn(&[u8]) -> bool, out: &mut Vec<u8>) {
+    select_entries(header, is_named, true, out);
+}
+
+fn select_entries(header: &[u8], is_named: impl Fn(&[u8]) -> bool, keep: bool, out: &mut Vec<u8>) {
+    let mut entries = Entries { rest: header };
     for raw in entries.by_ref() {
         if field(raw).is_some_and(|field| is_named(field.name)) == keep {
             out.extend_from_slice(raw);
         }
     }
     out.extend_from_slice(&entries.rest[..empty_line(entries.rest)]);
-    out
 }
 
 /// Lines with the lines that continue them. Ends before the empty line.

@@ -164,6 +164,11 @@ impl Scanner {
         !self.open.is_empty()
     }
 
+    /// The stored offset behind the header of the message, once it has been seen whole.
+    pub fn header_end(&self) -> Option<u64> {
+        self.open.first().map(|root| root.header.end)
+    }
+
     /// The structure of what was pushed. Every input has one.
     pub fn finish(mut self) -> Message {
         if self.here.stored > self.line.stored && !self.line_goes_on {

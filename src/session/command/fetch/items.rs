@@ -1,6 +1,7 @@
 //! One message's FETCH response: what it needs to know first, and its items in the order in which they were asked for.
 
 use super::Trouble;
+use super::kept;
 use super::section::{self, Decoded};
 use super::source::{LastRead, Need};
 use crate::log::{Level, log};
@@ -25,13 +26,17 @@ pub(super) struct Plan {
     date: bool,
     /// Octets of the message are sent.
     content: bool,
+    /// What the store keeps of messages is enough.
+    kept_suffices: bool,
+    /// What is found out is kept.
+    fills: bool,
     /// The items mark what they read as \Seen.
     pub(super) sets_seen: bool,
 }
 
 impl Plan {
     pub(super) fn of(items: &[FetchItem]) -> Self {
-        let mut plan = Plan::default();
+        let mut plan = Plan { kept_suffices: kept::suffices(items), fills: kept::fills(items), ..Plan::default() };
         for item in items {
             plan.content |= matches!(
                 item,
@@ -96,6 +101,13 @@ struct Known {
     unknown_encoding: bool,
 }
 
+/// What is used again for each message of a command.
+#[derive(Default)]
+pub(super) struct Buffers {
+    block: Block,
+    kept: kept::Answers,
+}
+
 /// Answers for one message. With `seen_set` its flags are told even if not asked for.
 pub(super) fn answer(
     context: &mut Context<'_>,
@@ -104,7 +116,7 @@ pub(super) fn answer(
     plan: &Plan,
     uid: Uid,
     seen_set: bool,
-    block: &mut Block,
+    buffers: &mut Buffers,
 ) -> Result<(), Trouble> {
     let Some(number) = selected.number_of(uid) else { return Ok(()) };
     let mailbox = &mut selected.mailbox;
@@ -120,12 +132,16 @@ pub(super) fn answer(
     };
     let last = &mut selected.last_read;
     let mut source = None;
-    if !plan.need.nothing() {
-        let opened = source.insert(Reader::new(mailbox.read(uid)?, std::mem::take(block)));
+    let kept = plan.kept_suffices && buffers.kept.take(&mut **mailbox, uid, &fetch.items);
+    if !plan.need.nothing() && !kept {
+        let opened = source.insert(Reader::new(mailbox.read(uid)?, std::mem::take(&mut buffers.block)));
         // A mailbox that cannot be changed would not learn what it was wrong about.
         let mut size = || mailbox.size(uid);
         last.learn(uid, opened, plan.need, if selected.read_only { None } else { Some(&mut size) })?;
         known.unknown_encoding = has_unknown_encoding(opened, last, fetch).map_err(StoreError::Io)?;
+        if plan.fills {
+            kept::keep(&mut **mailbox, uid, last);
+        }
     }
     if plan.size {
         // Once a message was measured, that is its size, so that it always agrees with BODY[].
@@ -137,7 +153,8 @@ pub(super) fn answer(
 
     let mark = context.channel.out.len();
     response::fetch::begin(&mut context.channel.out, number);
-    let mut response = Response { channel: context.channel, source: source.as_mut(), last, known: &known, uid };
+    let kept = kept.then(|| buffers.kept.iter());
+    let mut response = Response { channel: context.channel, kept, source: source.as_mut(), last, known: &known, uid };
     match response.items(&fetch.items, seen_set && !plan.flags) {
         Ok(0) => context.channel.out.truncate(mark),
         Ok(_) => context.channel.out.extend_from_slice(b")\r\n"),
@@ -161,7 +178,7 @@ pub(super) fn answer(
         }
     }
     if let Some(source) = source {
-        *block = source.into_block();
+        buffers.block = source.into_block();
     }
     context.counters.fetched += u64::from(plan.content);
     if known.unknown_encoding { Err(Trouble::UnknownEncoding) } else { Ok(()) }
@@ -181,6 +198,8 @@ fn has_unknown_encoding(source: &mut Reader, last: &mut LastRead, fetch: &Fetch)
 /// A response on its way out.
 struct Response<'a> {
     channel: &'a mut Channel,
+    /// There if what is kept suffices: the items of content.
+    kept: Option<kept::Iter<'a>>,
     /// There if the plan needs it.
     source: Option<&'a mut Reader>,
     last: &'a mut LastRead,
@@ -225,6 +244,7 @@ impl Response<'_> {
                 response::fetch::internal_date(out, self.known.date.unwrap_or(DateTime::utc(0)));
             }
             FetchItem::Size => write!(out, "RFC822.SIZE {}", self.known.size.unwrap_or(0))?,
+            _ if let Some(kept) = &mut self.kept => out.extend_from_slice(kept.next().unwrap_or_default()),
             FetchItem::Envelope => {
                 out.extend_from_slice(b"ENVELOPE ");
                 if let Some(message) = self.last.structure() {

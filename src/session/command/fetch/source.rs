@@ -1,6 +1,7 @@
 //! The message that is read: its wire form from any place, and what is remembered of it from command to command.
 
 use super::section::Decoding;
+use crate::limits;
 use crate::message::line_ends::ToWire;
 use crate::message::structure::{Message, Scanner, Span};
 use crate::storage::Result;
@@ -108,6 +109,8 @@ pub struct LastRead {
     scanned: Option<Message>,
     /// Not only the header was scanned.
     complete: bool,
+    /// The header in wire form, if it was read in this command and is no longer than [`limits::HEADERS`].
+    header: Option<Vec<u8>>,
     /// Where the last copy ended.
     place: Option<Place>,
     /// What BINARY found, by part.
@@ -149,23 +152,13 @@ impl LastRead {
             *self = Self { message, ..Self::default() };
         }
         if need.structure && !self.complete {
-            let mut scanner = Scanner::new();
-            self.each_block(source, |octets| {
-                scanner.push(octets);
-                true
-            })?;
-            let message = scanner.finish();
+            let message = self.scan(source, |_| true)?;
             (self.length, self.believed) = (Some(message.whole.wire), false);
             self.scanned = Some(message);
             self.complete = true;
         }
         if need.header && self.scanned.is_none() {
-            let mut scanner = Scanner::new();
-            self.each_block(source, |octets| {
-                scanner.push(octets);
-                !scanner.header_done()
-            })?;
-            self.scanned = Some(scanner.finish());
+            self.scanned = Some(self.scan(source, |scanner| scanner.header_end().is_none())?);
         }
         if need.length && self.length.is_none() {
             let (mut start, mut wire) = (0, 0);
@@ -182,6 +175,29 @@ impl LastRead {
             }
         }
         Ok(())
+    }
+
+    /// Scans the message while more is wanted, and sets its header aside on the way.
+    fn scan(&mut self, source: &mut Reader, more: impl Fn(&Scanner) -> bool) -> io::Result<Message> {
+        let (mut scanner, mut header, mut at) = (Scanner::new(), Some(Vec::new()), 0);
+        self.each_block(source, |octets| {
+            let in_header = scanner.header_end().is_none();
+            scanner.push(octets);
+            if let Some(header) = header.as_mut().filter(|_| in_header) {
+                let end = scanner.header_end().map_or(octets.len(), |end| (end - at) as usize);
+                header.extend_from_slice(&octets[..end.min(octets.len())]);
+            }
+            header.take_if(|header| header.len() > limits::HEADERS);
+            at += octets.len() as u64;
+            more(&scanner)
+        })?;
+        self.header = header.map(|stored| {
+            let mut wire = Vec::new();
+            ToWire::new().push(&stored, &mut wire);
+            wire
+        });
+        self.header.take_if(|wire| wire.len() > limits::HEADERS);
+        Ok(scanner.finish())
     }
 
     fn count(&mut self, source: &mut Reader) -> io::Result<()> {
@@ -203,6 +219,7 @@ impl LastRead {
 
     /// A command ends. Of a message that is soon read again nothing is kept, so that a session that idles is small.
     pub(super) fn rest(&mut self) {
+        self.header = None;
         if self.message.is_none_or(|(_, size)| size < LARGE) {
             *self = Self::default();
         }
@@ -223,6 +240,16 @@ impl LastRead {
     /// The whole message, if its length is known.
     pub(super) fn whole(&self) -> Option<Span> {
         Some(Span { start: 0, end: self.message?.1, wire: self.length? })
+    }
+
+    /// The message's header in wire form, if it is at hand.
+    pub(super) fn header(&self) -> Option<&[u8]> {
+        self.header.as_deref()
+    }
+
+    /// Whether [`LastRead::structure`] is of the whole message.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// As far as it was scanned.
