@@ -18,6 +18,11 @@ const CHARSET: usize = 256;
 /// The value unfolded and with its encoded words decoded, 8-bit octets read as UTF-8 or else windows-1252.
 pub fn decode(value: &[u8]) -> String {
     let value = header::unfold(value);
+    let value = match String::from_utf8(value) {
+        Ok(text) if memmem::find(text.as_bytes(), b"=?").is_none() => return text,
+        Ok(text) => text.into_bytes(),
+        Err(error) => error.into_bytes(),
+    };
     let mut out = String::with_capacity(value.len());
     // The charset and octets of the words just read.
     let mut pending: Option<(&[u8], Vec<u8>)> = None;

@@ -235,6 +235,10 @@ impl Response<'_> {
 
     fn item(&mut self, item: &FetchItem) -> io::Result<()> {
         let out = &mut self.channel.out;
+        if let Some(kept) = self.kept.as_mut().filter(|_| kept::is_of_content(item)) {
+            out.extend_from_slice(kept.next().unwrap_or_default());
+            return Ok(());
+        }
         match item {
             FetchItem::Flags => {
                 response::fetch::flags(out, self.known.flags.as_ref().unwrap_or(&Flags::new()), self.known.recent);
@@ -244,7 +248,6 @@ impl Response<'_> {
                 response::fetch::internal_date(out, self.known.date.unwrap_or(DateTime::utc(0)));
             }
             FetchItem::Size => write!(out, "RFC822.SIZE {}", self.known.size.unwrap_or(0))?,
-            _ if let Some(kept) = &mut self.kept => out.extend_from_slice(kept.next().unwrap_or_default()),
             FetchItem::Envelope => {
                 out.extend_from_slice(b"ENVELOPE ");
                 if let Some(message) = self.last.structure() {

@@ -27,7 +27,8 @@ pub(super) fn suffices(items: &[FetchItem]) -> bool {
     of_content == kept && (1..=VALUES).contains(&kept)
 }
 
-fn is_of_content(item: &FetchItem) -> bool {
+/// Whether an item cannot be answered without knowing the content of the message.
+pub(super) fn is_of_content(item: &FetchItem) -> bool {
     !matches!(item, FetchItem::Flags | FetchItem::Uid | FetchItem::InternalDate | FetchItem::Size)
 }
 
