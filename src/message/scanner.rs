@@ -41,6 +41,7 @@ pub struct Scanner {
     header: Option<Header>,
     /// The parts we are in, outermost first.
     open: Vec<Open>,
+    with_envelopes: bool,
     envelope: Envelope,
     root: Option<Part>,
     parts: usize,
@@ -136,6 +137,7 @@ impl Scanner {
             after_cr: false,
             header: Some(Header::at(Place::default())),
             open: Vec::new(),
+            with_envelopes: true,
             envelope: Envelope::default(),
             root: None,
             parts: 1,
@@ -143,6 +145,11 @@ impl Scanner {
             addresses_left: limits::ADDRESSES_OF_MESSAGE,
             parameters_left: limits::MIME_PARAMETERS_OF_MESSAGE,
         }
+    }
+
+    /// The same, but leaves envelopes empty, which take as long as all the rest.
+    pub fn without_envelopes() -> Self {
+        Self { with_envelopes: false, ..Self::new() }
     }
 
     /// The next stored octets.
@@ -286,9 +293,12 @@ impl Scanner {
         let Some(header) = self.header.take() else { return };
         let mut default = content::Default::Text;
         match self.open.last_mut() {
-            None => self.envelope = envelope::read_within(&header.octets, &mut self.addresses_left),
+            None if self.with_envelopes => {
+                self.envelope = envelope::read_within(&header.octets, &mut self.addresses_left);
+            }
+            None => {}
             Some(parent) => match &mut parent.shape {
-                Shape::Message { envelope, .. } => {
+                Shape::Message { envelope, .. } if self.with_envelopes => {
                     **envelope = envelope::read_within(&header.octets, &mut self.addresses_left);
                 }
                 Shape::Multipart { .. } if parent.content.sub_type.eq_ignore_ascii_case(b"digest") => {

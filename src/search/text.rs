@@ -45,6 +45,15 @@ impl<'a> Hunt<'a> {
         Self { needles, found: vec![false; needles.len()], open, window: Vec::new(), overlap: 0 }
     }
 
+    /// Another message: nothing is found yet.
+    pub fn begin(&mut self) {
+        self.found.fill(false);
+        self.open.clear();
+        self.open.extend(0..self.needles.len());
+        self.window.clear();
+        self.overlap = 0;
+    }
+
     /// Which of the needles were found so far.
     pub fn found(&self) -> &[bool] {
         &self.found
