@@ -17,6 +17,7 @@ mod fetch_section;
 mod general;
 mod hostile;
 mod idle;
+mod kept;
 mod limits;
 mod list;
 mod mailbox;
