@@ -4,6 +4,8 @@
 //! from the wire with CRLF line ends goes back to the octet, `CR CR LF` and lone CRs included; a lone LF comes back as CRLF, since a lone LF
 //! is not allowed in a message (RFC 5322 section 2.3).
 
+use memchr::{memchr, memchr_iter};
+
 /// Stored octets to wire octets, in pieces.
 #[derive(Clone, Copy, Default)]
 pub struct ToWire {
@@ -25,7 +27,7 @@ impl ToWire {
             out.extend_from_slice(b"\r\n");
             from = 1;
         }
-        for at in memchr::memchr_iter(b'\n', stored) {
+        for at in memchr_iter(b'\n', stored) {
             if at > 0 && stored[at - 1] != b'\r' {
                 out.extend_from_slice(&stored[from..at]);
                 out.extend_from_slice(b"\r\n");
@@ -49,7 +51,7 @@ impl ToWire {
     pub fn count_up_to(&mut self, stored: &[u8], limit: u64) -> (usize, u64) {
         let mut bare = 0;
         let mut fits = stored.len();
-        for at in memchr::memchr_iter(b'\n', stored) {
+        for at in memchr_iter(b'\n', stored) {
             if at as u64 + bare >= limit {
                 break;
             }
@@ -71,12 +73,15 @@ impl ToWire {
     }
 }
 
-/// How many LFs stand behind an octet that is no CR; one at the very start does not count. In steps that the compiler makes vectors of, since sizes
-/// are counted of every message.
+/// How many LFs stand behind an octet that is no CR; one at the very start does not count. Sizes are counted of every message: without a CR in it
+/// that is only counting LFs, else it is done in steps that the compiler makes vectors of.
 fn bare_line_feeds(octets: &[u8]) -> u64 {
     /// So many that their number fits an octet.
     const STEP: usize = u8::MAX as usize;
     let behind = octets.get(1..).unwrap_or_default();
+    if memchr(b'\r', octets).is_none() {
+        return memchr_iter(b'\n', behind).count() as u64;
+    }
     let steps = octets.chunks(STEP).zip(behind.chunks(STEP));
     steps
         .map(|(before, here)| {

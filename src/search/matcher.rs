@@ -4,6 +4,7 @@
 //! what is known decides, the rest is not looked at. Each message is opened at most once.
 
 use super::reading::{Desk, Hunts, Reading, Which, forms, shown_addresses};
+use super::skim::{Fields, Skim};
 use super::text::{Hunt, Needle};
 use super::{Stopped, View};
 use crate::message::structure::Kind;
@@ -33,8 +34,10 @@ struct Uses {
     keywords: bool,
     date: bool,
     size: bool,
-    /// Fields of the header.
+    /// Fields of the header, the Date among them.
     fields: bool,
+    sent: bool,
+    addresses: bool,
     /// Some of the fields are not among those that stores keep.
     unusual_fields: bool,
     /// The whole text, header and body.
@@ -192,7 +195,8 @@ impl<'a> Matcher<'a> {
             Key::Keyword(_) => self.uses.keywords = true,
             Key::Internal(_) | Key::NotAfter(_) | Key::NotBefore(_) => self.uses.date = true,
             Key::Larger(_) | Key::Smaller(_) => self.uses.size = true,
-            Key::Sent(_) | Key::Field(_) => self.uses.fields = true,
+            Key::Sent(_) => (self.uses.fields, self.uses.sent) = (true, true),
+            Key::Field(_) => self.uses.fields = true,
             Key::Text(_) => self.uses.text = true,
             _ => {}
         }
@@ -200,6 +204,7 @@ impl<'a> Matcher<'a> {
     }
 
     fn field(&mut self, name: &str, text: &str, addresses: bool) -> Key {
+        self.uses.addresses |= addresses;
         self.uses.unusual_fields |= !kept::has_field(name.as_bytes());
         let needle = (!text.is_empty()).then(|| Needle::new(text));
         self.fields.push(FieldKey { name: name.to_owned(), needle, addresses });
@@ -257,7 +262,7 @@ impl<'a> Matcher<'a> {
         }
         if self.uses.fields && !self.uses.unusual_fields {
             mailbox.kept(uid, Kept::Header, &mut |value| {
-                facts.header = kept::octets(value).map(|header| self.look_at_header(header));
+                facts.header = kept::octets(value).map(|header| self.look_at_header(header, &mut desk.skim));
             });
             if let Some(decided) = self.key.decide(&facts) {
                 return Ok(decided);
@@ -278,12 +283,12 @@ impl<'a> Matcher<'a> {
         reading: &mut Reading<'_>,
         desk: &mut Desk<'_>,
     ) -> Result<bool, Stopped> {
-        let Desk { hunts, texts, .. } = desk;
+        let Desk { hunts, texts, skim, .. } = desk;
         hunts.begin();
         if facts.header.is_none() && self.uses.fields || self.uses.text {
             let (header, whole) = reading.header()?;
             if facts.header.is_none() && self.uses.fields {
-                facts.header = Some(self.look_at_header(&header));
+                facts.header = Some(self.look_at_header(&header, skim));
                 if whole && let Some(value) = kept::header(&header) {
                     mailbox.keep(facts.uid, Kept::Header, &value);
                 }
@@ -321,14 +326,19 @@ impl<'a> Matcher<'a> {
         Ok(self.key.decide(facts).unwrap_or(false))
     }
 
-    fn look_at_header(&self, header: &[u8]) -> HeaderFacts {
+    fn look_at_header(&self, header: &[u8], skim: &mut Skim) -> HeaderFacts {
         let mut facts = HeaderFacts { sent: None, fields: vec![false; self.fields.len()] };
+        let kinds = if self.uses.addresses { Fields::Addresses } else { Fields::Texts };
+        let may_be = |key: &FieldKey, skim: &Skim| key.needle.as_ref().is_none_or(|needle| skim.may_hold(needle));
+        if !self.uses.sent && skim.over(header, kinds) && !self.fields.iter().any(|key| may_be(key, skim)) {
+            return facts;
+        }
         let is_asked_for = |first: u8| {
             let like = |name: &str| name.as_bytes().first().is_some_and(|known| known.eq_ignore_ascii_case(&first));
-            like("Date") || self.fields.iter().any(|key| like(&key.name))
+            (self.uses.sent && like("Date")) || self.fields.iter().any(|key| like(&key.name))
         };
         for field in header::fields_like(header, is_asked_for) {
-            if facts.sent.is_none() && field.name.eq_ignore_ascii_case(b"Date") {
+            if self.uses.sent && facts.sent.is_none() && field.name.eq_ignore_ascii_case(b"Date") {
                 facts.sent = date::parse(field.value).map(DateTime::date);
             }
             // Decoded at most once, however many keys ask for it.

@@ -4,6 +4,7 @@ pub mod collate;
 pub mod matcher;
 mod reading;
 pub mod result;
+mod skim;
 pub mod text;
 
 use crate::storage::{Mailbox, StoreError};
@@ -377,15 +378,17 @@ mod tests {
             let name =
                 u.choose(&["Subject", "SUBJECT ", "from", "To", "Cc", "Date", "X-Other", "X-TUID", " folded", "no"])?;
             message.extend_from_slice(name.as_bytes());
-            message.extend_from_slice(*u.choose(&[&b":"[..], b": ", b" : ", b""])?);
+            message.extend_from_slice(u.choose(&[&b":"[..], b": ", b" : ", b""])?);
             for _ in 0..u.int_in_range(0..=3)? {
-                message.extend_from_slice(*u.choose(&[
+                message.extend_from_slice(u.choose(&[
                     &b"needle"[..],
                     b"Need",
                     b"le",
                     b"=?utf-8?q?n=C3=A9edle?=",
                     "n\u{e9}EDLE".as_bytes(),
                     b"\"a\\\"needle\" <a@needle>",
+                    b"nee(c)dle",
+                    b"nee\"dle\"",
                     b"\0",
                     b"\xff",
                     b"4 Jan 2020 10:00 +0000",

@@ -1,6 +1,7 @@
 //! A message as a search reads it: its structure, its headers and the texts of its parts, encodings undone.
 
 use super::Stopped;
+use super::skim::Skim;
 use super::text::Hunt;
 use crate::limits;
 use crate::message::charset;
@@ -11,14 +12,13 @@ use crate::message::transfer::Decoder;
 use crate::message::{address, encoded_word};
 use crate::storage::StoreError;
 use crate::storage::reader::{Block, Reader};
-use memchr::memmem;
 use std::io;
 
 /// How a field's text can be meant: decoded, and as it stands if that is something else.
 pub(super) fn forms(field: &Field<'_>) -> Vec<String> {
     let value = &field.value[..field.value.len().min(limits::HEADER_FIELD)];
     let decoded = encoded_word::decode(value);
-    if decoded.is_ascii() && memmem::find(value, b"=?").is_none() {
+    if decoded.is_ascii() && !encoded_word::may_be_in(value) {
         // The raw form is the same.
         return vec![decoded];
     }
@@ -111,6 +111,7 @@ pub(super) struct Desk<'a> {
     pub block: Block,
     pub hunts: Hunts<'a>,
     pub texts: Texts,
+    pub skim: Skim,
 }
 
 /// A block of a part on its way to text.
@@ -124,7 +125,7 @@ pub(super) struct Texts {
 impl<'a> Desk<'a> {
     /// With empty buffers.
     pub fn new(hunts: Hunts<'a>) -> Self {
-        Self { block: Block::default(), hunts, texts: Texts::default() }
+        Self { block: Block::default(), hunts, texts: Texts::default(), skim: Skim::default() }
     }
 }
 

@@ -70,7 +70,9 @@ impl Copying {
         }
         let octets = source.octets(place.stored, span.end)?;
         let room = *to - place.wire;
-        let fits = match octets.len() as u64 * 2 <= room {
+        let to_the_end = *to == span.wire;
+        let is_last = to_the_end && place.stored + octets.len() as u64 == span.end;
+        let fits = match is_last || octets.len() as u64 * 2 <= room {
             true => octets.len(),
             false => ToWire::clone(&place.state).count_up_to(octets, room).0,
         };
@@ -80,8 +82,8 @@ impl Copying {
         place.state.push(&octets[..fits], out);
         place.stored += fits as u64;
         place.wire += (out.len() - start) as u64;
-        *ended = fits == 0 || place.wire == *to;
-        if *ended && *to == span.wire && place.stored != span.end {
+        *ended = fits == 0 || place.wire >= *to;
+        if *ended && to_the_end && (place.wire, place.stored) != (span.wire, span.end) {
             out.truncate(start);
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the message is longer than its known size"));
         }
