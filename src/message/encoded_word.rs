@@ -140,6 +140,13 @@ mod tests {
     }
 
     #[test]
+    fn where_there_may_be_a_word_is_seen_at_once() {
+        for (text, wanted) in [("", false), ("a ? b = c", false), ("?=", false), ("=?", true), ("a =?x", true)] {
+            assert_eq!(may_be_in(text.as_bytes()), wanted, "{text}");
+        }
+    }
+
+    #[test]
     fn characters_cut_in_two_are_joined() {
         assert_eq!(of("=?utf-8?Q?=E2=82?= =?UTF-8?B?rA==?="), "\u{20ac}");
     }

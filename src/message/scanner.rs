@@ -165,13 +165,8 @@ impl Scanner {
         }
     }
 
-    /// Whether the header of the message has been seen whole, so that [`Scanner::finish`] gives a true envelope (and a root part
-    /// without its inner structure) even if the rest is not pushed.
-    pub fn header_done(&self) -> bool {
-        !self.open.is_empty()
-    }
-
-    /// The stored offset behind the header of the message, once it has been seen whole.
+    /// The stored offset behind the header of the message, once it has been seen whole. From then on [`Scanner::finish`] gives a true envelope (and a root
+    /// part without its inner structure) even if the rest is not pushed.
     pub fn header_end(&self) -> Option<u64> {
         self.open.first().map(|root| root.header.end)
     }
@@ -530,9 +525,9 @@ mod tests {
     fn the_envelope_is_there_once_the_header_is() {
         let mut scanner = Scanner::new();
         scanner.push(b"Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n");
-        assert!(!scanner.header_done());
+        assert_eq!(scanner.header_end(), None);
         scanner.push(b"\r\n");
-        assert!(scanner.header_done());
+        assert!(scanner.header_end().is_some());
         assert_eq!(scanner.finish().envelope.subject.as_deref(), Some(&b"x"[..]));
     }
 

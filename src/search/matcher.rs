@@ -14,7 +14,8 @@ use crate::storage::{Kept, Mailbox, StoreError};
 use crate::types::query::Query;
 use crate::types::{Date, DateTime, Flags, Keyword, SequenceSet, SystemFlag, Uid, UidSet};
 
-/// A query made ready for one view of a mailbox. It takes no more memory than the query, however large the mailbox.
+/// A query made ready for one view of a mailbox. It takes no more memory than the query and a set of messages
+/// for each system flag in it.
 pub struct Matcher<'a> {
     view: View<'a>,
     key: Key,

@@ -170,6 +170,7 @@ impl<'a> Reading<'a> {
         stored.truncate(limits::HEADERS);
         let mut wire = Vec::new();
         ToWire::new().push(&stored, &mut wire);
+        let whole = whole && wire.len() <= limits::HEADERS;
         Ok((wire, whole))
     }
 

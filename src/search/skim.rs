@@ -1,6 +1,7 @@
 //! Which texts cannot be in a header, seen without taking it apart: most headers of a mailbox hold nothing of what is searched.
 
 use super::text::Needle;
+use crate::limits;
 use crate::message::encoded_word;
 use memchr::{memchr, memchr_iter, memchr3};
 
@@ -25,7 +26,9 @@ impl Skim {
     /// Between two of them can have been: an encoding; what is left out of texts (NUL, a CR alone); and in addresses quotation marks, escapes and
     /// comments. A fold leaves a blank.
     pub fn over(&mut self, header: &[u8], fields: Fields) -> bool {
-        let simple = header.is_ascii()
+        // A longer one would be looked over once for each text, when all of them together are sooner looked for in its fields.
+        let simple = header.len() <= limits::KEPT
+            && header.is_ascii()
             && !encoded_word::may_be_in(header)
             && memchr_iter(b'\r', header).count() == memchr_iter(b'\n', header).count()
             && match fields {
