@@ -78,6 +78,8 @@ pub const MIME_BOUNDARY: usize = 1000;
 pub const ADDRESSES: usize = 10_000;
 /// Addresses shown of all fields of one message and the messages within it.
 pub const ADDRESSES_OF_MESSAGE: usize = 100_000;
+/// A value kept of a message that was parsed (ENVELOPE, BODYSTRUCTURE, header fields): several times what any usual message has.
+pub const KEPT: usize = 32 * 1024;
 /// A decoded header field or body part that SEARCH holds in memory at once.
 pub const SEARCH_WINDOW: usize = 256 * 1024;
 

@@ -12,3 +12,27 @@ pub fn trim(octets: &[u8]) -> &[u8] {
     let end = octets.iter().rposition(|b| !blank(b)).map_or(start, |at| at + 1);
     &octets[start..end]
 }
+
+/// How many octets at the beginning are ASCII.
+pub fn plain(octets: &[u8]) -> usize {
+    /// Looked at together.
+    const STEP: usize = 64;
+    let steps = octets.chunks(STEP).take_while(|step| step.is_ascii()).count() * STEP;
+    let rest = octets.get(steps..).unwrap_or_default();
+    steps.min(octets.len()) + rest.iter().position(|octet| !octet.is_ascii()).unwrap_or(rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plain_beginning_is_found_wherever_it_ends() {
+        for length in [0, 1, 63, 64, 65, 128, 200] {
+            let mut octets = vec![b'x'; length];
+            assert_eq!(plain(&octets), length);
+            octets.extend(b"\xe9yyy".repeat(40));
+            assert_eq!(plain(&octets), length);
+        }
+    }
+}

@@ -2,16 +2,23 @@
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+/// By letter; [`NONE`] for what is none.
+const VALUES: [u8; 256] = {
+    let mut values = [NONE; 256];
+    let mut at = 0;
+    while at < ALPHABET.len() {
+        values[ALPHABET[at] as usize] = at as u8;
+        at += 1;
+    }
+    values
+};
+
+/// More than any value, so that it shows in what several values have together.
+const NONE: u8 = 0xff;
+
 /// The value of one letter of the alphabet.
 pub fn value(letter: u8) -> Option<u8> {
-    match letter {
-        b'A'..=b'Z' => Some(letter - b'A'),
-        b'a'..=b'z' => Some(letter - b'a' + 26),
-        b'0'..=b'9' => Some(letter - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    }
+    Some(VALUES[usize::from(letter)]).filter(|&value| value != NONE)
 }
 
 /// With padding, without line ends.
@@ -74,7 +81,22 @@ impl Decoder {
 
     /// Decodes a further piece, appending to `out`.
     pub fn push(&mut self, piece: &[u8], out: &mut Vec<u8>) {
-        for &letter in piece {
+        let mut rest = piece;
+        // Whole groups at once, the others letter by letter.
+        out.reserve(piece.len() / 4 * 3 + 3);
+        while let Some((&first, tail)) = rest.split_first() {
+            if self.count == 0
+                && let Some((&[a, b, c, d], behind)) = rest.split_first_chunk()
+            {
+                let [a, b, c, d] = [a, b, c, d].map(|letter| VALUES[usize::from(letter)]);
+                if (a | b | c | d) < 64 {
+                    out.extend_from_slice(&[a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]);
+                    rest = behind;
+                    continue;
+                }
+            }
+            rest = tail;
+            let letter = first;
             if letter == b'=' {
                 // The end of a group, and in concatenated base64 not of all.
                 (self.bits, self.count) = (0, 0);
@@ -117,5 +139,20 @@ mod tests {
         let (mut decoder, mut pieces) = (Decoder::new(), Vec::new());
         text.chunks(1).for_each(|c| decoder.push(c, &mut pieces));
         assert_eq!(pieces, whole);
+    }
+
+    #[test]
+    fn whole_groups_give_what_single_letters_give() {
+        arbtest::arbtest(|u| {
+            let mut text = Vec::new();
+            for _ in 0..u.int_in_range(0..=20)? {
+                text.extend_from_slice(u.choose(&[&b"Zm9v"[..], b"+/Az", b"Q", b"=", b"\r\n", b"\xff"])?);
+            }
+            let (mut whole, mut single, mut by_letter) = (Vec::new(), Vec::new(), Decoder::new());
+            Decoder::new().push(&text, &mut whole);
+            text.iter().for_each(|letter| by_letter.push(&[*letter], &mut single));
+            assert_eq!(whole, single);
+            Ok(())
+        });
     }
 }

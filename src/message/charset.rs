@@ -57,6 +57,9 @@ impl Decoder {
         match &mut self.state {
             State::Named(decoder) => run(decoder, octets, Last::No, out),
             State::Utf7(utf7) => utf7.push(octets, out),
+            State::Guessed(held) if held.is_empty() && octets.is_ascii() => {
+                out.push_str(std::str::from_utf8(octets).unwrap_or_default());
+            }
             State::Guessed(held) => {
                 held.extend_from_slice(octets);
                 let (valid, bad) = match std::str::from_utf8(held) {

@@ -62,7 +62,7 @@ pub(super) fn read_within(header: &[u8], default: Default, parameters_left: &mut
         location: None,
     };
     let mut has_type = false;
-    for Field { name, value, .. } in header::fields(header) {
+    for Field { name, value, .. } in header::fields_like(header, |first| matches!(first, b'c' | b'C')) {
         let Some(kind) = name.get(..8).filter(|start| start.eq_ignore_ascii_case(b"content-")).map(|_| &name[8..])
         else {
             continue;

@@ -7,7 +7,7 @@
 //! Beyond it: words may be of any length, stand within other text and have blanks in them. Adjacent words of one charset are joined before
 //! they are decoded, since many programs cut characters in two.
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr_iter, memmem};
 
 use super::{charset, header, parameter};
 use crate::encoding::base64;
@@ -15,9 +15,19 @@ use crate::encoding::base64;
 /// More than any charset's name with a language has.
 const CHARSET: usize = 256;
 
+/// Whether there may be an encoded word in these octets: there is `=?`.
+pub fn may_be_in(octets: &[u8]) -> bool {
+    memchr_iter(b'?', octets).any(|at| at > 0 && octets[at - 1] == b'=')
+}
+
 /// The value unfolded and with its encoded words decoded, 8-bit octets read as UTF-8 or else windows-1252.
 pub fn decode(value: &[u8]) -> String {
     let value = header::unfold(value);
+    let value = match String::from_utf8(value) {
+        Ok(text) if !may_be_in(text.as_bytes()) => return text,
+        Ok(text) => text.into_bytes(),
+        Err(error) => error.into_bytes(),
+    };
     let mut out = String::with_capacity(value.len());
     // The charset and octets of the words just read.
     let mut pending: Option<(&[u8], Vec<u8>)> = None;
@@ -127,6 +137,13 @@ mod tests {
         assert_eq!(of("(=?ISO-8859-1?Q?a?=  =?ISO-8859-1?Q?b?=)"), "(ab)");
         assert_eq!(of("(=?ISO-8859-1?Q?a_b?=)"), "(a b)");
         assert_eq!(of("=?utf-8*en?q?x?="), "x");
+    }
+
+    #[test]
+    fn where_there_may_be_a_word_is_seen_at_once() {
+        for (text, wanted) in [("", false), ("a ? b = c", false), ("?=", false), ("=?", true), ("a =?x", true)] {
+            assert_eq!(may_be_in(text.as_bytes()), wanted, "{text}");
+        }
     }
 
     #[test]

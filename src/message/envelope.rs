@@ -29,7 +29,9 @@ pub fn read(header: &[u8]) -> Envelope {
 /// The same, and takes what it used off the addresses that the message may have altogether.
 pub(super) fn read_within(header: &[u8], addresses_left: &mut usize) -> Envelope {
     let mut envelope = Envelope::default();
-    for Field { name, value, .. } in header::fields(header) {
+    // Of those that are asked for below.
+    let may_be = |first: u8| b"bcdfimrst".contains(&first.to_ascii_lowercase());
+    for Field { name, value, .. } in header::fields_like(header, may_be) {
         let text = |known: &str, place: &mut Option<Vec<u8>>| {
             let ours = name.eq_ignore_ascii_case(known.as_bytes());
             if ours && place.is_none() {

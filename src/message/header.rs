@@ -23,28 +23,66 @@ pub fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
     Entries { rest: header }.filter_map(field)
 }
 
+/// The fields whose names may be among those asked for, by their first octet: as [`fields`], but sooner done.
+pub fn fields_like(header: &[u8], may_be: impl Fn(u8) -> bool) -> impl Iterator<Item = Field<'_>> {
+    Entries { rest: header }.filter(move |raw| raw.first().is_some_and(|&first| may_be(first))).filter_map(field)
+}
+
+/// Where the header ends that `text` begins with: behind its empty line, if that is there. It is not before `from`.
+pub fn end(text: &[u8], from: usize) -> Option<usize> {
+    if from == 0 && empty_line(text) > 0 {
+        return Some(empty_line(text));
+    }
+    let searched = text.get(from..)?;
+    memchr::memchr_iter(b'\n', searched).map(|at| from + at + 1).find_map(|line| match empty_line(&text[line..]) {
+        0 => None,
+        length => Some(line + length),
+    })
+}
+
 /// The value without folds and without blanks at its ends. NUL and line ends are left out wherever they are: no IMAP string can have the
 /// one, and the others could only be what is left of a fold.
 pub fn unfold(value: &[u8]) -> Vec<u8> {
-    ascii::trim(value).iter().copied().filter(|octet| !matches!(octet, b'\0' | b'\r' | b'\n')).collect()
+    let value = ascii::trim(value);
+    if memchr::memchr3(b'\0', b'\r', b'\n', value).is_none() {
+        return value.to_vec();
+    }
+    value.iter().copied().filter(|octet| !matches!(octet, b'\0' | b'\r' | b'\n')).collect()
 }
 
 /// What BODY[HEADER.FIELDS (names)] or, with `keep` false, HEADER.FIELDS.NOT gives: whole fields as they stand, in the order of the header,
 /// and the empty line if the header has one (RFC 9051 section 6.4.5.1). `header` is in wire form. Names are compared without regard to
 /// case. Lines that are no fields have no name in any list, so they go with HEADER.FIELDS.NOT.
 pub fn select(header: &[u8], names: &[Vec<u8>], keep: bool) -> Vec<u8> {
-    let longest = names.iter().map(Vec::len).max().unwrap_or(0);
-    let names: HashSet<Vec<u8>> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
-    let is_named = |name: &[u8]| name.len() <= longest && names.contains(&name.to_ascii_lowercase());
-    let mut entries = Entries { rest: header };
     let mut out = Vec::new();
+    if names.len() <= FEW_NAMES {
+        let is_named = |name: &[u8]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        select_entries(header, is_named, keep, &mut out);
+    } else {
+        let longest = names.iter().map(Vec::len).max().unwrap_or(0);
+        let names: HashSet<Vec<u8>> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let is_named = |name: &[u8]| name.len() <= longest && names.contains(&name.to_ascii_lowercase());
+        select_entries(header, is_named, keep, &mut out);
+    }
+    out
+}
+
+/// So few are sooner compared one by one than looked up.
+const FEW_NAMES: usize = 40;
+
+/// As [`select`] of the names for which `is_named` says so, appending to `out`.
+pub(super) fn select_by(header: &[u8], is_named: impl Fn(&[u8]) -> bool, out: &mut Vec<u8>) {
+    select_entries(header, is_named, true, out);
+}
+
+fn select_entries(header: &[u8], is_named: impl Fn(&[u8]) -> bool, keep: bool, out: &mut Vec<u8>) {
+    let mut entries = Entries { rest: header };
     for raw in entries.by_ref() {
         if field(raw).is_some_and(|field| is_named(field.name)) == keep {
             out.extend_from_slice(raw);
         }
     }
     out.extend_from_slice(&entries.rest[..empty_line(entries.rest)]);
-    out
 }
 
 /// Lines with the lines that continue them. Ends before the empty line.
@@ -116,6 +154,34 @@ mod tests {
         assert_eq!(names("A: 1\r\nB: 2"), ["A", "B"]);
         assert_eq!(names("\r\nA: 1\r\n"), Vec::<String>::new());
         assert_eq!(names(""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_header_ends_behind_its_empty_line() {
+        for (text, wanted) in [
+            ("A: 1\n\nB", Some(6)),
+            ("A: 1\r\n\r\nB", Some(8)),
+            ("\nA", Some(1)),
+            ("\r\n\r\n", Some(2)),
+            ("A: 1\n\r\r\n\nB", Some(9)),
+            ("A: 1\n\r", None),
+            ("A: 1\n", None),
+            ("", None),
+        ] {
+            assert_eq!(end(text.as_bytes(), 0), wanted, "{text:?}");
+            assert_eq!(
+                super::super::structure::scan(text.as_bytes()).root.header.end,
+                wanted.unwrap_or(text.len()) as u64
+            );
+        }
+        assert_eq!(end(b"A: 1\n\r\nB", 4), Some(7));
+    }
+
+    #[test]
+    fn fields_are_sooner_found_by_their_first_letter() {
+        let header = b"Subject: 1\r\nTo: 2\r\n x\r\nsubject: 3\r\n\r\nSubject: 4\r\n";
+        let found: Vec<_> = fields_like(header, |first| first.eq_ignore_ascii_case(&b's')).map(|f| f.value).collect();
+        assert_eq!(found, [b" 1", b" 3"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! from the wire with CRLF line ends goes back to the octet, `CR CR LF` and lone CRs included; a lone LF comes back as CRLF, since a lone LF
 //! is not allowed in a message (RFC 5322 section 2.3).
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 /// Stored octets to wire octets, in pieces.
 #[derive(Clone, Copy, Default)]
@@ -19,30 +19,30 @@ impl ToWire {
 
     /// Appends the wire form of the next stored octets to `out`.
     pub fn push(&mut self, stored: &[u8], out: &mut Vec<u8>) {
-        let mut rest = stored;
-        while let Some(at) = memchr(b'\n', rest) {
-            let after_cr = if at == 0 { self.after_cr } else { rest[at - 1] == b'\r' };
-            out.extend_from_slice(&rest[..at]);
-            out.extend_from_slice(if after_cr { b"\n" } else { b"\r\n" });
-            self.after_cr = false;
-            rest = &rest[at + 1..];
+        let Some((&first, &last)) = stored.first().zip(stored.last()) else { return };
+        // Room for lines as they are in mail, so that it rarely has to be found again.
+        out.reserve(stored.len() + stored.len() / 32 + 2);
+        let mut from = 0;
+        if first == b'\n' && !self.after_cr {
+            out.extend_from_slice(b"\r\n");
+            from = 1;
         }
-        if let Some(&last) = rest.last() {
-            self.after_cr = last == b'\r';
+        for at in memchr_iter(b'\n', stored) {
+            if at > 0 && stored[at - 1] != b'\r' {
+                out.extend_from_slice(&stored[from..at]);
+                out.extend_from_slice(b"\r\n");
+                from = at + 1;
+            }
         }
-        out.extend_from_slice(rest);
+        out.extend_from_slice(&stored[from..]);
+        self.after_cr = last == b'\r';
     }
 
     /// How many wire octets the next stored octets make.
     pub fn count(&mut self, stored: &[u8]) -> u64 {
-        let mut bare = 0;
-        for at in memchr::memchr_iter(b'\n', stored) {
-            let after_cr = if at == 0 { self.after_cr } else { stored[at - 1] == b'\r' };
-            bare += u64::from(!after_cr);
-        }
-        if let Some(&last) = stored.last() {
-            self.after_cr = last == b'\r';
-        }
+        let Some((&first, &last)) = stored.first().zip(stored.last()) else { return 0 };
+        let bare = u64::from(first == b'\n' && !self.after_cr) + bare_line_feeds(stored);
+        self.after_cr = last == b'\r';
         stored.len() as u64 + bare
     }
 
@@ -51,7 +51,7 @@ impl ToWire {
     pub fn count_up_to(&mut self, stored: &[u8], limit: u64) -> (usize, u64) {
         let mut bare = 0;
         let mut fits = stored.len();
-        for at in memchr::memchr_iter(b'\n', stored) {
+        for at in memchr_iter(b'\n', stored) {
             if at as u64 + bare >= limit {
                 break;
             }
@@ -71,6 +71,25 @@ impl ToWire {
         }
         (fits, wire)
     }
+}
+
+/// How many LFs stand behind an octet that is no CR; one at the very start does not count. Sizes are counted of every message: without a CR in it
+/// that is only counting LFs, else it is done in steps that the compiler makes vectors of.
+fn bare_line_feeds(octets: &[u8]) -> u64 {
+    /// So many that their number fits an octet.
+    const STEP: usize = u8::MAX as usize;
+    let behind = octets.get(1..).unwrap_or_default();
+    if memchr(b'\r', octets).is_none() {
+        return memchr_iter(b'\n', behind).count() as u64;
+    }
+    let steps = octets.chunks(STEP).zip(behind.chunks(STEP));
+    steps
+        .map(|(before, here)| {
+            let bare =
+                before.iter().zip(here).map(|(&before, &here)| u8::from(before != b'\r') & u8::from(here == b'\n'));
+            u64::from(bare.fold(0, u8::wrapping_add))
+        })
+        .sum()
 }
 
 /// Wire octets to stored octets, in pieces.
@@ -139,6 +158,39 @@ mod tests {
         assert_eq!(round(b"a\r\nb\r\n", 1), (b"a\nb\n".to_vec(), b"a\r\nb\r\n".to_vec()));
         assert_eq!(round(b"a\r\r\n\rb\r", 2).1, b"a\r\r\n\rb\r");
         assert_eq!(round(b"a\nb", 3).1, b"a\r\nb");
+    }
+
+    /// Octet by octet.
+    fn plainly(stored: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut before = 0;
+        for &octet in stored {
+            if octet == b'\n' && before != b'\r' {
+                out.push(b'\r');
+            }
+            out.push(octet);
+            before = octet;
+        }
+        out
+    }
+
+    #[test]
+    fn any_pieces_give_what_a_plain_loop_gives() {
+        arbtest::arbtest(|u| {
+            let mut stored = Vec::new();
+            for _ in 0..u.int_in_range(0..=20)? {
+                let piece = *u.choose(&[&b"\r"[..], b"\n", b"x", b"\r\n", b"\n\n"])?;
+                stored.extend(piece.repeat(u.int_in_range(0..=300)?));
+            }
+            let (mut to_wire, mut counter, mut wire, mut counted) = (ToWire::new(), ToWire::new(), Vec::new(), 0);
+            for piece in stored.chunks(u.int_in_range(1..=700)?) {
+                to_wire.push(piece, &mut wire);
+                counted += counter.count(piece);
+            }
+            assert_eq!(wire, plainly(&stored));
+            assert_eq!(counted, wire.len() as u64);
+            Ok(())
+        });
     }
 
     #[test]

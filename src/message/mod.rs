@@ -12,6 +12,7 @@ pub mod date;
 pub mod encoded_word;
 pub mod envelope;
 pub mod header;
+pub mod kept;
 pub mod line_ends;
 pub mod parameter;
 mod scanner;

@@ -41,6 +41,7 @@ pub struct Scanner {
     header: Option<Header>,
     /// The parts we are in, outermost first.
     open: Vec<Open>,
+    with_envelopes: bool,
     envelope: Envelope,
     root: Option<Part>,
     parts: usize,
@@ -136,6 +137,7 @@ impl Scanner {
             after_cr: false,
             header: Some(Header::at(Place::default())),
             open: Vec::new(),
+            with_envelopes: true,
             envelope: Envelope::default(),
             root: None,
             parts: 1,
@@ -143,6 +145,11 @@ impl Scanner {
             addresses_left: limits::ADDRESSES_OF_MESSAGE,
             parameters_left: limits::MIME_PARAMETERS_OF_MESSAGE,
         }
+    }
+
+    /// The same, but leaves envelopes empty, which take as long as all the rest.
+    pub fn without_envelopes() -> Self {
+        Self { with_envelopes: false, ..Self::new() }
     }
 
     /// The next stored octets.
@@ -158,10 +165,10 @@ impl Scanner {
         }
     }
 
-    /// Whether the header of the message has been seen whole, so that [`Scanner::finish`] gives a true envelope (and a root part
-    /// without its inner structure) even if the rest is not pushed.
-    pub fn header_done(&self) -> bool {
-        !self.open.is_empty()
+    /// The stored offset behind the header of the message, once it has been seen whole. From then on [`Scanner::finish`] gives a true envelope (and a root
+    /// part without its inner structure) even if the rest is not pushed.
+    pub fn header_end(&self) -> Option<u64> {
+        self.open.first().map(|root| root.header.end)
     }
 
     /// The structure of what was pushed. Every input has one.
@@ -281,9 +288,12 @@ impl Scanner {
         let Some(header) = self.header.take() else { return };
         let mut default = content::Default::Text;
         match self.open.last_mut() {
-            None => self.envelope = envelope::read_within(&header.octets, &mut self.addresses_left),
+            None if self.with_envelopes => {
+                self.envelope = envelope::read_within(&header.octets, &mut self.addresses_left);
+            }
+            None => {}
             Some(parent) => match &mut parent.shape {
-                Shape::Message { envelope, .. } => {
+                Shape::Message { envelope, .. } if self.with_envelopes => {
                     **envelope = envelope::read_within(&header.octets, &mut self.addresses_left);
                 }
                 Shape::Multipart { .. } if parent.content.sub_type.eq_ignore_ascii_case(b"digest") => {
@@ -515,9 +525,9 @@ mod tests {
     fn the_envelope_is_there_once_the_header_is() {
         let mut scanner = Scanner::new();
         scanner.push(b"Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n");
-        assert!(!scanner.header_done());
+        assert_eq!(scanner.header_end(), None);
         scanner.push(b"\r\n");
-        assert!(scanner.header_done());
+        assert!(scanner.header_end().is_some());
         assert_eq!(scanner.finish().envelope.subject.as_deref(), Some(&b"x"[..]));
     }
 

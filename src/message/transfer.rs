@@ -1,5 +1,7 @@
 //! Undo base64, quoted-printable and uuencode-free identity encodings, as a stream.
 
+use memchr::memchr2;
+
 use super::parameter::hex;
 use crate::encoding::{ascii, base64};
 
@@ -33,12 +35,17 @@ impl Decoder {
         Some(Self { state })
     }
 
+    /// Whether decoding changes nothing.
+    pub fn is_identity(&self) -> bool {
+        matches!(self.state, State::Identity)
+    }
+
     /// Decodes a further piece in wire form, appending to `out`.
     pub fn push(&mut self, wire: &[u8], out: &mut Vec<u8>) {
         match &mut self.state {
             State::Identity => out.extend_from_slice(wire),
             State::Base64(decoder) => decoder.push(wire, out),
-            State::QuotedPrintable(decoder) => wire.iter().for_each(|&octet| decoder.push(octet, out)),
+            State::QuotedPrintable(decoder) => decoder.push_all(wire, out),
         }
     }
 
@@ -66,6 +73,40 @@ struct QuotedPrintable {
 }
 
 impl QuotedPrintable {
+    /// Stretches in which nothing has to wait are taken whole; [`QuotedPrintable::push`] says what is meant.
+    fn push_all(&mut self, wire: &[u8], out: &mut Vec<u8>) {
+        let mut rest = wire;
+        while let Some(&first) = rest.first() {
+            if !self.held.is_empty() {
+                self.push(first, out);
+                rest = &rest[1..];
+                continue;
+            }
+            let special = memchr2(b'=', b'\n', rest);
+            let (stretch, behind) = rest.split_at(special.unwrap_or(rest.len()));
+            let octet = |at: usize| behind.get(at).copied().unwrap_or(0);
+            if octet(0) == b'=' {
+                out.extend_from_slice(stretch);
+                if let (Some(high), Some(low)) = (hex(octet(1)), hex(octet(2))) {
+                    out.push(high << 4 | low);
+                    rest = &behind[3..];
+                } else if (octet(1), octet(2)) == (b'\r', b'\n') {
+                    rest = &behind[3..];
+                } else {
+                    self.push(b'=', out);
+                    rest = &behind[1..];
+                }
+                continue;
+            }
+            // Blanks and a CR at the end of the stretch wait for what comes behind.
+            let plain = stretch.iter().rposition(|octet| !matches!(octet, b' ' | b'\t' | b'\r')).map_or(0, |at| at + 1);
+            out.extend_from_slice(&stretch[..plain]);
+            let waiting = stretch[plain..].iter().chain(behind.first());
+            waiting.for_each(|&octet| self.push(octet, out));
+            rest = behind.get(1..).unwrap_or_default();
+        }
+    }
+
     fn push(&mut self, octet: u8, out: &mut Vec<u8>) {
         match (self.held.first(), octet) {
             // Nothing waits.
@@ -131,6 +172,10 @@ mod tests {
         let whole = decode("Quoted-Printable", wire, 10_000);
         assert_eq!(decode("quoted-printable", wire, 1), whole);
         assert_eq!(decode("quoted-printable", wire, 3), whole);
+        let (mut by_octet, mut out) = (QuotedPrintable::default(), Vec::new());
+        wire.bytes().for_each(|octet| by_octet.push(octet, &mut out));
+        by_octet.finish(&mut out);
+        assert_eq!(out, whole.as_bytes());
         whole
     }
 

@@ -3,6 +3,8 @@
 //! All write to a buffer. Octets that a quoted string cannot hold (8-bit, NUL, CR, LF) go as a literal; NUL, which only literal8 may hold, is
 //! sent as 0x80, as Dovecot does.
 
+use memchr::{memchr2_iter, memchr3};
+
 use super::Dialect;
 use crate::encoding::utf7;
 use crate::types::{Flags, MailboxName};
@@ -36,7 +38,7 @@ fn is_plain(octets: &[u8]) -> bool {
 
 /// A quoted string or a literal.
 pub fn string(out: &mut Vec<u8>, octets: &[u8]) {
-    if octets.iter().all(|&b| b.is_ascii() && !matches!(b, b'\0' | b'\r' | b'\n')) {
+    if octets.is_ascii() && memchr3(b'\0', b'\r', b'\n', octets).is_none() {
         quoted(out, octets);
     } else {
         literal_header(out, octets.len() as u64);
@@ -47,12 +49,13 @@ pub fn string(out: &mut Vec<u8>, octets: &[u8]) {
 /// The octets must be fit for a quoted string.
 fn quoted(out: &mut Vec<u8>, octets: &[u8]) {
     out.push(b'"');
-    for &octet in octets {
-        if matches!(octet, b'"' | b'\\') {
-            out.push(b'\\');
-        }
-        out.push(octet);
+    let mut from = 0;
+    for at in memchr2_iter(b'"', b'\\', octets) {
+        out.extend_from_slice(&octets[from..at]);
+        out.push(b'\\');
+        from = at;
     }
+    out.extend_from_slice(&octets[from..]);
     out.push(b'"');
 }
 

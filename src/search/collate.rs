@@ -4,13 +4,14 @@
 //! full-width letters are what they look like and `ß` is `ss`. Marks are kept: since a letter comes before its marks, `e` is found in `é`, and
 //! `é` is not found in `e`.
 
+use crate::encoding::ascii;
 use crate::types::unicode;
 
 /// Appends the folded form of a text.
 pub fn fold(text: &str, out: &mut Vec<u8>) {
     let mut rest = text;
     while !rest.is_empty() {
-        let plain = rest.bytes().position(|b| !b.is_ascii()).unwrap_or(rest.len());
+        let plain = ascii::plain(rest.as_bytes());
         let start = out.len();
         out.extend_from_slice(&rest.as_bytes()[..plain]);
         out[start..].make_ascii_lowercase();

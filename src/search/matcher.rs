@@ -3,17 +3,19 @@
 //! A query is asked again each time more is known of the message: first what costs nothing, then date and size, then the header, then the body. As soon as
 //! what is known decides, the rest is not looked at. Each message is opened at most once.
 
-use super::reading::{Hunts, Reading, Which, forms, shown_addresses};
+use super::reading::{Desk, Hunts, Reading, Which, forms, shown_addresses};
+use super::skim::{Fields, Skim};
 use super::text::{Hunt, Needle};
 use super::{Stopped, View};
 use crate::message::structure::Kind;
-use crate::message::{date, header, thread};
-use crate::storage::reader::{Block, Reader};
-use crate::storage::{Mailbox, StoreError};
+use crate::message::{date, header, kept, thread};
+use crate::storage::reader::Reader;
+use crate::storage::{Kept, Mailbox, StoreError};
 use crate::types::query::Query;
-use crate::types::{Date, DateTime, Flags, Keyword, ModSeq, ObjectId, SequenceSet, SystemFlag, Uid};
+use crate::types::{Date, DateTime, Flags, Keyword, ModSeq, ObjectId, SequenceSet, SystemFlag, Uid, UidSet};
 
-/// A query made ready for one view of a mailbox. It takes no more memory than the query, however large the mailbox.
+/// A query made ready for one view of a mailbox. It takes no more memory than the query and a set of messages
+/// for each system flag in it.
 pub struct Matcher<'a> {
     view: View<'a>,
     key: Key,
@@ -22,19 +24,28 @@ pub struct Matcher<'a> {
     body: Vec<Needle>,
     /// Of TEXT keys.
     text: Vec<Needle>,
+    /// The messages that have the flags which are asked for.
+    flagged: Vec<(SystemFlag, UidSet)>,
     uses: Uses,
 }
 
 /// What the keys ask for.
 #[derive(Clone, Copy, Default)]
 struct Uses {
-    flags: bool,
+    keywords: bool,
     date: bool,
     size: bool,
     arrival: bool,
     email: bool,
-    header: bool,
     thread: bool,
+    /// Fields of the header, the Date among them.
+    fields: bool,
+    sent: bool,
+    addresses: bool,
+    /// Some of the fields are not among those that stores keep.
+    unusual_fields: bool,
+    /// The whole text, header and body.
+    text: bool,
 }
 
 /// A key whose texts lie in the matcher. No deeper than [`crate::limits::NESTING`] by the parser's rule, so that it can be
@@ -112,6 +123,8 @@ struct Facts {
     /// Its sequence number.
     number: u32,
     saved: bool,
+    /// Of the system flags that are asked for, those that the message has, as bits.
+    system_flags: u8,
     flags: Option<Flags>,
     recent: bool,
     date: Option<DateTime>,
@@ -136,11 +149,19 @@ struct HeaderFacts {
 
 impl<'a> Matcher<'a> {
     /// `now` in seconds since 1970.
-    pub fn new(query: &Query, view: View<'a>, now: i64) -> Self {
-        let (fields, body, text, uses) = Default::default();
-        let mut matcher = Self { view, key: Key::Constant(true), fields, body, text, uses };
+    pub fn new(query: &Query, mailbox: &dyn Mailbox, view: View<'a>, now: i64) -> Self {
+        let (fields, body, text, flagged, uses) = Default::default();
+        let mut matcher = Self { view, key: Key::Constant(true), fields, body, text, flagged, uses };
         matcher.key = matcher.compile(query, now);
+        for (flag, messages) in &mut matcher.flagged {
+            *messages = mailbox.with_flag(*flag);
+        }
         matcher
+    }
+
+    /// What the matching of one message after the other needs.
+    pub(super) fn desk(&self) -> Desk<'_> {
+        Desk::new(Hunts { body: Hunt::new(&self.body), text: Hunt::new(&self.text) })
     }
 
     fn compile(&mut self, query: &Query, now: i64) -> Key {
@@ -154,7 +175,12 @@ impl<'a> Matcher<'a> {
                 among(set, u32::try_from(self.view.messages.len()).unwrap_or(u32::MAX), Key::Number)
             }
             Query::Uid(set) => among(set, self.view.messages.last().map_or(0, |uid| uid.get()), Key::Uid),
-            Query::Flag(flag) => Key::Flag(*flag),
+            Query::Flag(flag) => {
+                if self.flagged.iter().all(|(known, _)| known != flag) {
+                    self.flagged.push((*flag, UidSet::new()));
+                }
+                Key::Flag(*flag)
+            }
             Query::Keyword(keyword) => Key::Keyword(keyword.clone()),
             Query::Recent => Key::Recent,
             Query::Before(day) => Key::Internal(Day::Before(*day)),
@@ -189,19 +215,23 @@ impl<'a> Matcher<'a> {
             }
         };
         match key {
-            Key::Flag(_) | Key::Keyword(_) => self.uses.flags = true,
+            Key::Keyword(_) => self.uses.keywords = true,
             Key::Internal(_) | Key::NotAfter(_) | Key::NotBefore(_) => self.uses.date = true,
             Key::Larger(_) | Key::Smaller(_) => self.uses.size = true,
             Key::Arrived(_) => self.uses.arrival = true,
             Key::Email(_) => self.uses.email = true,
-            Key::Thread(_) => (self.uses.header, self.uses.thread) = (true, true),
-            Key::Sent(_) | Key::Field(_) | Key::Text(_) => self.uses.header = true,
+            Key::Thread(_) => (self.uses.fields, self.uses.thread) = (true, true),
+            Key::Sent(_) => (self.uses.fields, self.uses.sent) = (true, true),
+            Key::Field(_) => self.uses.fields = true,
+            Key::Text(_) => self.uses.text = true,
             _ => {}
         }
         key
     }
 
     fn field(&mut self, name: &str, text: &str, addresses: bool) -> Key {
+        self.uses.addresses |= addresses;
+        self.uses.unusual_fields |= !kept::has_field(name.as_bytes());
         let needle = (!text.is_empty()).then(|| Needle::new(text));
         self.fields.push(FieldKey { name: name.to_owned(), needle, addresses });
         Key::Field(self.fields.len() - 1)
@@ -212,7 +242,7 @@ impl<'a> Matcher<'a> {
         &self,
         mailbox: &mut dyn Mailbox,
         uid: Uid,
-        block: &mut Block,
+        desk: &mut Desk<'_>,
         cancelled: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Stopped> {
         let Ok(place) = self.view.messages.binary_search(&uid) else { return Ok(false) };
@@ -223,6 +253,12 @@ impl<'a> Matcher<'a> {
             uid,
             number: u32::try_from(place + 1).unwrap_or(u32::MAX),
             saved: self.view.saved.contains(uid),
+            system_flags: self
+                .flagged
+                .iter()
+                .filter(|(_, messages)| messages.contains(uid))
+                .map(|(flag, _)| *flag as u8)
+                .sum(),
             flags: None,
             date: None,
             size: None,
@@ -235,7 +271,7 @@ impl<'a> Matcher<'a> {
             body: vec![false; self.body.len()],
             text: vec![false; self.text.len()],
         };
-        if self.uses.flags {
+        if self.uses.keywords {
             facts.flags = Some(mailbox.flags(uid).ok_or(Stopped::Store(StoreError::Expunged))?);
         }
         if let Some(decided) = self.key.decide(&facts) {
@@ -269,33 +305,54 @@ impl<'a> Matcher<'a> {
                 return Ok(decided);
             }
         }
+        if self.uses.fields && !self.uses.unusual_fields {
+            mailbox.kept(uid, Kept::Header, &mut |value| {
+                facts.header = kept::octets(value).map(|header| self.look_at_header(header, &mut desk.skim));
+            });
+            if let Some(decided) = self.key.decide(&facts) {
+                return Ok(decided);
+            }
+        }
         let content = mailbox.read(uid).map_err(Stopped::Store)?;
-        let mut reading = Reading::new(Reader::new(content, std::mem::take(block)), cancelled);
-        let decided = self.read(&mut facts, &mut reading);
-        *block = reading.into_block();
+        let mut reading = Reading::new(Reader::new(content, std::mem::take(&mut desk.block)), cancelled);
+        let decided = self.read(&mut facts, mailbox, &mut reading, desk);
+        desk.block = reading.into_block();
         decided
     }
 
     /// Goes on with the content of the message.
-    fn read(&self, facts: &mut Facts, reading: &mut Reading<'_>) -> Result<bool, Stopped> {
-        let mut hunts = Hunts { body: Hunt::new(&self.body), text: Hunt::new(&self.text) };
-        if self.uses.header {
-            let message = reading.scan(|scanner| scanner.header_done())?;
-            let header = reading.octets(message.root.header)?;
-            facts.header = Some(self.look_at_header(&header));
-            hunts.header(&header, &[Which::Text]);
-            facts.text.copy_from_slice(hunts.text.found());
+    fn read(
+        &self,
+        facts: &mut Facts,
+        mailbox: &mut dyn Mailbox,
+        reading: &mut Reading<'_>,
+        desk: &mut Desk<'_>,
+    ) -> Result<bool, Stopped> {
+        let Desk { hunts, texts, skim, .. } = desk;
+        hunts.begin();
+        if facts.header.is_none() && self.uses.fields || self.uses.text {
+            let (header, whole) = reading.header()?;
+            if facts.header.is_none() && self.uses.fields {
+                facts.header = Some(self.look_at_header(&header, skim));
+                if whole && let Some(value) = kept::header(&header) {
+                    mailbox.keep(facts.uid, Kept::Header, &value);
+                }
+            }
+            if self.uses.text {
+                hunts.header(&header, &[Which::Text]);
+                facts.text.copy_from_slice(hunts.text.found());
+            }
             if let Some(decided) = self.key.decide(facts) {
                 return Ok(decided);
             }
         }
-        let message = reading.scan(|_| false)?;
+        let message = reading.scan()?;
         for (at, part) in message.parts().enumerate() {
             if at > 0 && !hunts.text.is_over() {
                 hunts.header(&reading.octets(part.header)?, &[Which::Text]);
             }
             match &part.kind {
-                Kind::Leaf => reading.body(part, &mut hunts)?,
+                Kind::Leaf => reading.body(part, hunts, texts)?,
                 // The header of a message within this one is part of the body, as the reader of the mail sees it.
                 Kind::Message(inner) => {
                     hunts.header(&reading.octets(inner.root.header)?, &[Which::Body, Which::Text]);
@@ -314,11 +371,20 @@ impl<'a> Matcher<'a> {
         Ok(self.key.decide(facts).unwrap_or(false))
     }
 
-    fn look_at_header(&self, header: &[u8]) -> HeaderFacts {
+    fn look_at_header(&self, header: &[u8], skim: &mut Skim) -> HeaderFacts {
         let thread = if self.uses.thread { thread::id(header) } else { None };
         let mut facts = HeaderFacts { sent: None, thread, fields: vec![false; self.fields.len()] };
-        for field in header::fields(header) {
-            if facts.sent.is_none() && field.name.eq_ignore_ascii_case(b"Date") {
+        let kinds = if self.uses.addresses { Fields::Addresses } else { Fields::Texts };
+        let may_be = |key: &FieldKey, skim: &Skim| key.needle.as_ref().is_none_or(|needle| skim.may_hold(needle));
+        if !self.uses.sent && skim.over(header, kinds) && !self.fields.iter().any(|key| may_be(key, skim)) {
+            return facts;
+        }
+        let is_asked_for = |first: u8| {
+            let like = |name: &str| name.as_bytes().first().is_some_and(|known| known.eq_ignore_ascii_case(&first));
+            (self.uses.sent && like("Date")) || self.fields.iter().any(|key| like(&key.name))
+        };
+        for field in header::fields_like(header, is_asked_for) {
+            if self.uses.sent && facts.sent.is_none() && field.name.eq_ignore_ascii_case(b"Date") {
                 facts.sent = date::parse(field.value).map(DateTime::date);
             }
             // Decoded at most once, however many keys ask for it.
@@ -354,7 +420,7 @@ impl Key {
             Key::Number(ranges) => Some(ranges.contain(facts.number)),
             Key::Uid(ranges) => Some(ranges.contain(facts.uid.get())),
             Key::Saved => Some(facts.saved),
-            Key::Flag(flag) => facts.flags.as_ref().map(|flags| flags.has(*flag)),
+            Key::Flag(flag) => Some(facts.system_flags & *flag as u8 != 0),
             Key::Keyword(keyword) => facts.flags.as_ref().map(|flags| flags.has_keyword(keyword)),
             Key::Recent => Some(facts.recent),
             Key::Internal(day) => facts.date.map(|date| day.holds(date.date())),

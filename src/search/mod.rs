@@ -4,9 +4,9 @@ pub mod collate;
 pub mod matcher;
 mod reading;
 pub mod result;
+mod skim;
 pub mod text;
 
-use crate::storage::reader::Block;
 use crate::storage::{Mailbox, StoreError};
 use crate::types::query::Query;
 use crate::types::{Uid, UidSet};
@@ -41,14 +41,14 @@ pub fn search(
     extent: Extent,
     cancelled: &mut dyn FnMut() -> bool,
 ) -> Result<Found, Stopped> {
-    let matcher = Matcher::new(query, *view, now);
+    let matcher = Matcher::new(query, mailbox, *view, now);
     let mut found = Found::default();
-    let mut block = Block::default();
+    let mut desk = matcher.desk();
     let mut matches = |uid: Uid| -> Result<bool, Stopped> {
         if cancelled() {
             return Err(Stopped::Cancelled);
         }
-        match matcher.matches(mailbox, uid, &mut block, cancelled) {
+        match matcher.matches(mailbox, uid, &mut desk, cancelled) {
             Ok(matched) => Ok(matched),
             Err(Stopped::Store(StoreError::Expunged)) => Ok(false),
             Err(Stopped::Store(StoreError::NoSuchMailbox)) => Err(Stopped::Store(StoreError::NoSuchMailbox)),
@@ -89,12 +89,14 @@ pub fn search(
 mod tests {
     use super::*;
     use crate::limits;
-    use crate::storage::{Changes, Copied, Result, Stored, StoredMessage};
+    use crate::storage::{Changes, Copied, Kept, Result, Stored, StoredMessage};
     use crate::types::flag::FlagChange;
+    use crate::types::query::AddressField;
     use crate::types::sequence_set::SetNumber;
     use crate::types::{
         Date, DateTime, Flags, Keyword, MailboxName, ModSeq, ObjectId, SequenceSet, SystemFlag, UidValidity,
     };
+    use std::collections::HashMap;
     use std::io;
     use std::os::fd::BorrowedFd;
     use std::sync::Arc;
@@ -109,6 +111,8 @@ mod tests {
         opened: u32,
         /// Reading this message fails.
         unreadable: Option<Uid>,
+        /// What it keeps, if it keeps anything.
+        kept: Option<HashMap<Uid, Vec<u8>>>,
         /// Of every INTERNALDATE; the moment is midnight UTC of the day that the UID counts.
         zone: i16,
     }
@@ -182,6 +186,15 @@ mod tests {
         fn internal_date(&mut self, uid: Uid) -> Result<DateTime> {
             Ok(DateTime { seconds: i64::from(uid.get()) * 86_400, zone: self.zone })
         }
+        fn kept(&mut self, uid: Uid, kind: Kept, take: &mut dyn FnMut(&[u8])) -> bool {
+            assert_eq!(kind, Kept::Header);
+            let value = self.kept.as_ref().and_then(|kept| kept.get(&uid));
+            value.map(|value| take(value)).is_some()
+        }
+        fn keep(&mut self, uid: Uid, kind: Kept, octets: &[u8]) {
+            assert_eq!(kind, Kept::Header);
+            self.kept.as_mut().map(|kept| kept.insert(uid, octets.to_vec()));
+        }
         fn size(&mut self, uid: Uid) -> Result<u64> {
             Ok(self.messages[uid.get() as usize - 1].len() as u64)
         }
@@ -215,6 +228,7 @@ mod tests {
             octets_read: Arc::default(),
             opened: 0,
             unreadable: None,
+            kept: None,
             zone: 0,
         }
     }
@@ -354,5 +368,108 @@ mod tests {
         assert!(matches!(stopped, Err(Stopped::Cancelled)));
         assert!(mailbox.octets_read.load(Ordering::Relaxed) < large.len() as u64 / 2);
         assert_eq!(mailbox.opened, 1);
+    }
+
+    /// A header of fields in all sorts of forms, usual ones and others.
+    fn odd_header(u: &mut arbtest::arbitrary::Unstructured<'_>) -> arbtest::arbitrary::Result<Vec<u8>> {
+        let mut message = Vec::new();
+        let line_end = *u.choose(&[&b"\n"[..], b"\r\n"])?;
+        for _ in 0..u.int_in_range(0..=6)? {
+            let name =
+                u.choose(&["Subject", "SUBJECT ", "from", "To", "Cc", "Date", "X-Other", "X-TUID", " folded", "no"])?;
+            message.extend_from_slice(name.as_bytes());
+            message.extend_from_slice(u.choose(&[&b":"[..], b": ", b" : ", b""])?);
+            for _ in 0..u.int_in_range(0..=3)? {
+                message.extend_from_slice(u.choose(&[
+                    &b"needle"[..],
+                    b"Need",
+                    b"le",
+                    b"=?utf-8?q?n=C3=A9edle?=",
+                    "n\u{e9}EDLE".as_bytes(),
+                    b"\"a\\\"needle\" <a@needle>",
+                    b"nee(c)dle",
+                    b"nee\"dle\"",
+                    b"\0",
+                    b"\xff",
+                    b"4 Jan 2020 10:00 +0000",
+                    b"1 Feb 2021",
+                ])?);
+                let fold = [line_end, b" "].concat();
+                message.extend_from_slice(u.choose(&[&b" "[..], b"", &fold, b"\t", b"\r"])?);
+            }
+            message.extend_from_slice(line_end);
+        }
+        if u.arbitrary()? {
+            message.extend_from_slice(line_end);
+            message.extend_from_slice(b"Subject: needle");
+        }
+        Ok(message)
+    }
+
+    fn header_key(u: &mut arbtest::arbitrary::Unstructured<'_>, depth: u32) -> arbtest::arbitrary::Result<Query> {
+        let text: String = (*u.choose(&["needle", "n\u{c9}edle", "", "NEED le", "a\"needle", "x"])?).into();
+        let day = Date::from_days(*u.choose(&[18_265, 18_266, 18_659])?);
+        Ok(match u.int_in_range(0..=if depth == 0 { 6 } else { 9 })? {
+            0 => Query::Subject(text),
+            1 => Query::Address(*u.choose(&[AddressField::From, AddressField::To, AddressField::Cc])?, text),
+            2 => Query::Header((*u.choose(&["subject", "X-TUID", "Date", "X-Other"])?).into(), text),
+            3 => Query::SentOn(day),
+            4 => Query::SentSince(day),
+            5 => Query::SentBefore(day),
+            6 => seen(),
+            7 => Query::Not(Box::new(header_key(u, depth - 1)?)),
+            8 => Query::Or(Box::new(header_key(u, depth - 1)?), Box::new(header_key(u, depth - 1)?)),
+            _ => Query::And(vec![header_key(u, depth - 1)?, header_key(u, depth - 1)?]),
+        })
+    }
+
+    fn asks_for_unusual_fields(query: &Query) -> bool {
+        match query {
+            Query::Header(name, _) => name == "X-Other",
+            Query::Not(key) => asks_for_unusual_fields(key),
+            Query::Or(one, other) => asks_for_unusual_fields(one) || asks_for_unusual_fields(other),
+            Query::And(keys) => keys.iter().any(asks_for_unusual_fields),
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn what_is_kept_gives_what_the_messages_give_and_opens_none() {
+        arbtest::arbtest(|u| {
+            let messages: Vec<Vec<u8>> =
+                (0..u.int_in_range(1..=4)?).map(|_| odd_header(u)).collect::<std::result::Result<_, _>>()?;
+            let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
+            let (mut plain, mut keeping) = (fake(&messages), fake(&messages));
+            keeping.kept = Some(HashMap::new());
+            for _ in 0..3 {
+                let query = header_key(u, 2)?;
+                let wanted = run(&query, &mut plain, Extent::All);
+                assert_eq!(run(&query, &mut keeping, Extent::All), wanted, "{query:?} {messages:?}");
+                let opened = keeping.opened;
+                assert_eq!(run(&query, &mut keeping, Extent::All), wanted, "{query:?} {messages:?}");
+                assert!(keeping.opened == opened || asks_for_unusual_fields(&query), "{query:?}");
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn values_of_another_form_are_made_anew() {
+        let mut mailbox = fake(&[MESSAGE; 2]);
+        let old = (1..=2).filter_map(Uid::new).map(|uid| (uid, b"\xffSubject: b\r\n\r\n".to_vec()));
+        mailbox.kept = Some(old.collect());
+        for _ in 0..2 {
+            assert_eq!(run(&Query::Subject("a".into()), &mut mailbox, Extent::All), [1, 2]);
+        }
+        assert_eq!(mailbox.opened, 2);
+    }
+
+    #[test]
+    fn a_header_that_is_too_long_is_searched_and_not_kept() {
+        let long = format!("To: x\nSubject: {}needle\n\n", "x".repeat(limits::KEPT));
+        let mut mailbox = fake(&[long.as_bytes()]);
+        mailbox.kept = Some(HashMap::new());
+        assert_eq!(run(&Query::Subject("needle".into()), &mut mailbox, Extent::All), [1]);
+        assert_eq!(mailbox.kept, Some(HashMap::new()));
     }
 }

@@ -1,6 +1,7 @@
 //! A message as a search reads it: its structure, its headers and the texts of its parts, encodings undone.
 
 use super::Stopped;
+use super::skim::Skim;
 use super::text::Hunt;
 use crate::limits;
 use crate::message::charset;
@@ -17,6 +18,10 @@ use std::io;
 pub(super) fn forms(field: &Field<'_>) -> Vec<String> {
     let value = &field.value[..field.value.len().min(limits::HEADER_FIELD)];
     let decoded = encoded_word::decode(value);
+    if decoded.is_ascii() && !encoded_word::may_be_in(value) {
+        // The raw form is the same.
+        return vec![decoded];
+    }
     let raw = String::from_utf8_lossy(&header::unfold(value)).into_owned();
     if decoded == raw { vec![decoded] } else { vec![decoded, raw] }
 }
@@ -56,6 +61,12 @@ pub(super) struct Hunts<'a> {
 }
 
 impl Hunts<'_> {
+    /// Nothing was found in the message that begins.
+    pub fn begin(&mut self) {
+        self.body.begin();
+        self.text.begin();
+    }
+
     fn is_over(&self) -> bool {
         self.body.is_over() && self.text.is_over()
     }
@@ -71,8 +82,9 @@ impl Hunts<'_> {
                 if hunt.is_over() {
                     break;
                 }
+                let name = String::from_utf8_lossy(field.name);
                 for text in forms(&field) {
-                    hunt.push(&String::from_utf8_lossy(field.name));
+                    hunt.push(&name);
                     hunt.push(": ");
                     hunt.push(&text);
                     // Texts of several fields share a window; the needle that would hold a line end is not in them.
@@ -94,6 +106,29 @@ impl Hunts<'_> {
     }
 }
 
+/// What is used again for each message.
+pub(super) struct Desk<'a> {
+    pub block: Block,
+    pub hunts: Hunts<'a>,
+    pub texts: Texts,
+    pub skim: Skim,
+}
+
+/// A block of a part on its way to text.
+#[derive(Default)]
+pub(super) struct Texts {
+    wire: Vec<u8>,
+    plain: Vec<u8>,
+    text: String,
+}
+
+impl<'a> Desk<'a> {
+    /// With empty buffers.
+    pub fn new(hunts: Hunts<'a>) -> Self {
+        Self { block: Block::default(), hunts, texts: Texts::default(), skim: Skim::default() }
+    }
+}
+
 /// A message that is being read.
 pub(super) struct Reading<'a> {
     reader: Reader,
@@ -111,15 +146,46 @@ impl<'a> Reading<'a> {
         self.reader.into_block()
     }
 
-    /// The structure of the message, as far as `enough` wants it.
-    pub fn scan(&mut self, enough: impl Fn(&Scanner) -> bool) -> Result<Message, Stopped> {
-        let mut scanner = Scanner::new();
-        let whole = Span { start: 0, end: self.reader.size(), wire: 0 };
-        self.each_block(whole, |octets| {
+    /// The header of the message in wire form, of one longer than [`limits::HEADERS`] its beginning; whether it is the whole.
+    pub fn header(&mut self) -> Result<(Vec<u8>, bool), Stopped> {
+        /// Few headers are longer, and many messages.
+        const STEP: usize = 8 * 1024;
+        let (mut stored, mut ended) = (Vec::new(), false);
+        self.each_block(self.whole(), |octets| {
+            for step in octets.chunks(STEP) {
+                // The empty line may have begun in the last step.
+                let from = stored.len().saturating_sub(2);
+                stored.extend_from_slice(step);
+                if let Some(end) = header::end(&stored, from) {
+                    stored.truncate(end);
+                    ended = true;
+                }
+                if ended || stored.len() >= limits::HEADERS {
+                    return false;
+                }
+            }
+            true
+        })?;
+        let whole = (ended || stored.len() as u64 == self.reader.size()) && stored.len() <= limits::HEADERS;
+        stored.truncate(limits::HEADERS);
+        let mut wire = Vec::new();
+        ToWire::new().push(&stored, &mut wire);
+        let whole = whole && wire.len() <= limits::HEADERS;
+        Ok((wire, whole))
+    }
+
+    /// The structure of the message, the envelopes left out.
+    pub fn scan(&mut self) -> Result<Message, Stopped> {
+        let mut scanner = Scanner::without_envelopes();
+        self.each_block(self.whole(), |octets| {
             scanner.push(octets);
-            !enough(&scanner)
+            true
         })?;
         Ok(scanner.finish())
+    }
+
+    fn whole(&self) -> Span {
+        Span { start: 0, end: self.reader.size(), wire: 0 }
     }
 
     /// The stored octets of a header, of a very long one its beginning.
@@ -135,7 +201,7 @@ impl<'a> Reading<'a> {
 
     /// The text of a part, its encodings undone. Parts that are no text are passed over (RFC 9051 section 6.4.4 allows it). An encoding that is not
     /// known is taken for none.
-    pub fn body(&mut self, part: &Part, hunts: &mut Hunts<'_>) -> Result<(), Stopped> {
+    pub fn body(&mut self, part: &Part, hunts: &mut Hunts<'_>, texts: &mut Texts) -> Result<(), Stopped> {
         let main_type = &part.content.main_type;
         let is_text = main_type.eq_ignore_ascii_case(b"text") || main_type.eq_ignore_ascii_case(b"message");
         if !is_text || hunts.is_over() {
@@ -146,23 +212,28 @@ impl<'a> Reading<'a> {
         // US-ASCII often is not, so it is guessed at as if nothing had been said.
         let named = part.content.charset().filter(|name| !name.eq_ignore_ascii_case(b"us-ascii"));
         let mut charset = charset::Decoder::new(&named.unwrap_or_default());
-        let (mut to_wire, mut wire, mut plain, mut text) = (ToWire::new(), Vec::new(), Vec::new(), String::new());
+        let mut to_wire = ToWire::new();
+        let Texts { wire, plain, text } = texts;
         self.each_block(part.body, |octets| {
             wire.clear();
             plain.clear();
             text.clear();
-            to_wire.push(octets, &mut wire);
-            decoder.push(&wire, &mut plain);
-            charset.push(&plain, &mut text);
-            hunts.push(&text);
+            to_wire.push(octets, wire);
+            if decoder.is_identity() {
+                charset.push(wire, text);
+            } else {
+                decoder.push(wire, plain);
+                charset.push(plain, text);
+            }
+            hunts.push(text);
             !hunts.is_over()
         })?;
         plain.clear();
         text.clear();
-        decoder.finish(&mut plain);
-        charset.push(&plain, &mut text);
-        charset.finish(&mut text);
-        hunts.push(&text);
+        decoder.finish(plain);
+        charset.push(plain, text);
+        charset.finish(text);
+        hunts.push(text);
         hunts.end();
         Ok(())
     }

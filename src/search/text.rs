@@ -7,17 +7,32 @@ use memchr::memmem::Finder;
 /// A text that is looked for.
 pub struct Needle {
     finder: Finder<'static>,
+    /// Its longest stretches of ASCII letters and digits.
+    stretches: Vec<Finder<'static>>,
 }
+
+/// So many stretches of a needle are looked for on their own.
+const STRETCHES: usize = 3;
 
 impl Needle {
     /// Folds the text.
     pub fn new(text: &str) -> Self {
-        Self { finder: Finder::new(&collate::folded(text)).into_owned() }
+        let folded = collate::folded(text);
+        let mut stretches: Vec<&[u8]> = folded.split(|octet| !octet.is_ascii_alphanumeric()).collect();
+        stretches.sort_by_key(|stretch| std::cmp::Reverse(stretch.len()));
+        let stretches =
+            stretches.into_iter().take(STRETCHES).map(|stretch| Finder::new(stretch).into_owned()).collect();
+        Self { stretches, finder: Finder::new(&folded).into_owned() }
     }
 
     /// Folded octets.
     fn len(&self) -> usize {
         self.finder.needle().len()
+    }
+
+    /// Whether octets in small letters hold its stretches of ASCII letters and digits, without which no text holds it all.
+    pub(super) fn may_be_in(&self, folded: &[u8]) -> bool {
+        self.stretches.iter().all(|stretch| stretch.find(folded).is_some())
     }
 
     /// Whether a whole text holds it. The empty needle is in every text.
@@ -43,6 +58,15 @@ impl<'a> Hunt<'a> {
     pub fn new(needles: &'a [Needle]) -> Self {
         let open = (0..needles.len()).collect();
         Self { needles, found: vec![false; needles.len()], open, window: Vec::new(), overlap: 0 }
+    }
+
+    /// Another message: nothing is found yet.
+    pub fn begin(&mut self) {
+        self.found.fill(false);
+        self.open.clear();
+        self.open.extend(0..self.needles.len());
+        self.window.clear();
+        self.overlap = 0;
     }
 
     /// Which of the needles were found so far.

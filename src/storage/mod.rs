@@ -93,7 +93,7 @@ pub struct Stored {
     pub modified: UidSet,
 }
 
-/// What a store keeps of a message once it was made, as octets that mean nothing to it.
+/// What a store keeps of a message once it was made, as octets that mean nothing to it: [`crate::message::kept`] has their form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kept {
     /// ENVELOPE as it goes on the wire.

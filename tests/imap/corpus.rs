@@ -1,7 +1,7 @@
 //! Every message of the corpus goes in and comes out the same, and its sections and sizes agree with one another.
 
 #[path = "../support/corpus.rs"]
-mod messages;
+pub mod messages;
 
 use crate::on_both_stores;
 use crate::support::{Client, Part, Server, Value};

@@ -18,6 +18,7 @@ mod fetch_section;
 mod general;
 mod hostile;
 mod idle;
+mod kept;
 mod limits;
 mod list;
 mod mailbox;

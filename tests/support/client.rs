@@ -531,6 +531,17 @@ impl Client {
         }
     }
 
+    /// All octets that come before the connection ends.
+    pub fn octets_to_the_end(&mut self) -> Vec<u8> {
+        let mut octets = Vec::new();
+        loop {
+            self.lexer.begin();
+            let Some(octet) = self.lexer.peek_or_end() else { return octets };
+            octets.push(octet);
+            self.lexer.octet();
+        }
+    }
+
     /// The mirror of the selected mailbox.
     pub fn mirror_of_selected(&self) -> &Mirror {
         self.selected.as_ref().expect("no mailbox is selected")

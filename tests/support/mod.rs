@@ -5,6 +5,7 @@
 pub mod client;
 pub mod credulous;
 mod grammar;
+pub mod keeping;
 mod lexer;
 mod mirror;
 pub mod session;

@@ -1,6 +1,7 @@
 //! Sessions in process, each over a socket pair in a thread of its own, on either store.
 
 use super::client::Client;
+use super::keeping::Shelf;
 use imapd::testing::auth::{Account, Authenticator, Credentials, Peer, Refusal};
 use imapd::testing::session::capabilities::Withheld;
 use imapd::testing::session::channel::Channel;
@@ -27,6 +28,7 @@ pub struct Server {
     mail: Mail,
     tls: Option<TlsConfig>,
     withheld: Withheld,
+    shelf: Option<Shelf>,
 }
 
 enum Mail {
@@ -36,21 +38,31 @@ enum Mail {
 
 impl Server {
     pub fn memory() -> Self {
-        Self { mail: Mail::Memory(MemoryServer::new()), tls: None, withheld: Withheld::default() }
+        Self { mail: Mail::Memory(MemoryServer::new()), tls: None, withheld: Withheld::default(), shelf: None }
     }
 
     pub fn maildir() -> Self {
-        Self { mail: Mail::Maildir(TempDir::new().unwrap()), tls: None, withheld: Withheld::default() }
+        Self { mail: Mail::Maildir(TempDir::new().unwrap()), tls: None, withheld: Withheld::default(), shelf: None }
     }
 
     /// The mail that `--demo` shows.
     pub fn demo() -> Self {
-        Self { mail: Mail::Memory(MemoryServer::demo()), tls: None, withheld: Withheld::default() }
+        Self { mail: Mail::Memory(MemoryServer::demo()), tls: None, withheld: Withheld::default(), shelf: None }
     }
 
     /// With a certificate, so that STARTTLS is offered, and passwords in the clear are not taken.
     pub fn with_tls(self, tls: TlsConfig) -> Self {
         Self { tls: Some(tls), ..self }
+    }
+
+    /// Keeps what sessions give it to keep, see [`Server::shelf`].
+    pub fn keeping(self) -> Self {
+        Self { shelf: Some(Shelf::default()), ..self }
+    }
+
+    /// What is kept.
+    pub fn shelf(&self) -> Shelf {
+        self.shelf.clone().unwrap()
     }
 
     /// Without these capabilities.
@@ -73,6 +85,14 @@ impl Server {
     }
 
     fn opener(&self) -> Box<dyn FnOnce() -> Box<dyn MailStore> + Send> {
+        let open = self.plain_opener();
+        match self.shelf.clone() {
+            Some(shelf) => Box::new(move || shelf.wrap(open())),
+            None => open,
+        }
+    }
+
+    fn plain_opener(&self) -> Box<dyn FnOnce() -> Box<dyn MailStore> + Send> {
         match &self.mail {
             Mail::Memory(server) => {
                 let server = server.clone();

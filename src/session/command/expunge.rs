@@ -27,10 +27,11 @@ pub fn expunge_deleted(
     selected: &mut Selected,
     among: Option<&UidSet>,
 ) -> Result<(), Refusal> {
-    let deleted = |uid| selected.mailbox.flags(uid).is_some_and(|flags| flags.has(SystemFlag::Deleted));
-    let doomed: UidSet = match among {
-        Some(among) => among.iter().filter(|&uid| deleted(uid)).collect(),
-        None => selected.messages().map(|(_, uid)| uid).filter(|&uid| deleted(uid)).collect(),
+    let deleted = selected.mailbox.with_flag(SystemFlag::Deleted);
+    let doomed = match among {
+        Some(among) => deleted.intersection(among),
+        // What the client was not yet told of it cannot want gone.
+        None => deleted.intersection(&selected.view.iter().copied().collect()),
     };
     if !doomed.is_empty() {
         let removed = selected.mailbox.expunge(&doomed)?;

@@ -67,8 +67,8 @@ fn describe(context: &mut Context<'_>, selected: &Selected, old_name: Option<&st
     mailbox::exists(out, selected.exists());
     if !enabled.imap4rev2 {
         mailbox::recent(out, u32::try_from(opened.recent().len()).unwrap_or(u32::MAX));
-        let unseen = |uid| opened.flags(uid).is_some_and(|flags| !flags.has(SystemFlag::Seen));
-        if let Some((number, _)) = selected.messages().find(|&(_, uid)| unseen(uid)) {
+        let unseen = opened.uids().difference(&opened.with_flag(SystemFlag::Seen));
+        if let Some(number) = unseen.first().and_then(|uid| selected.number_of(uid)) {
             tell(out, Code::Unseen(number.get()), "First unseen message");
         }
     }

@@ -1,6 +1,7 @@
 //! One message's FETCH response: what it needs to know first, and its items in the order in which they were asked for.
 
 use super::Trouble;
+use super::kept;
 use super::section::{self, Decoded};
 use super::source::{LastRead, Need};
 use crate::log::{Level, log};
@@ -31,13 +32,17 @@ pub(super) struct Plan {
     thread: bool,
     /// Octets of the message are sent.
     content: bool,
+    /// What the store keeps of messages is enough.
+    kept_suffices: bool,
+    /// What is found out is kept.
+    fills: bool,
     /// The items mark what they read as \Seen.
     pub(super) sets_seen: bool,
 }
 
 impl Plan {
     pub(super) fn of(items: &[FetchItem]) -> Self {
-        let mut plan = Plan::default();
+        let mut plan = Plan { kept_suffices: kept::suffices(items), fills: kept::fills(items), ..Plan::default() };
         for item in items {
             plan.content |= matches!(
                 item,
@@ -113,6 +118,13 @@ struct Known {
     unknown_encoding: bool,
 }
 
+/// What is used again for each message of a command.
+#[derive(Default)]
+pub(super) struct Buffers {
+    block: Block,
+    kept: kept::Answers,
+}
+
 /// Answers for one message. With `seen_set` its flags are told even if not asked for, and after CONDSTORE what else tells of a change.
 pub(super) fn answer(
     context: &mut Context<'_>,
@@ -121,7 +133,7 @@ pub(super) fn answer(
     plan: &Plan,
     uid: Uid,
     seen_set: bool,
-    block: &mut Block,
+    buffers: &mut Buffers,
 ) -> Result<(), Trouble> {
     let Some(number) = selected.number_of(uid) else { return Ok(()) };
     let mailbox = &mut selected.mailbox;
@@ -151,9 +163,17 @@ pub(super) fn answer(
     }
     let last = &mut selected.last_read;
     let mut source = None;
-    if !plan.need.nothing() {
-        let opened = source.insert(Reader::new(mailbox.read(uid)?, std::mem::take(block)));
-        learn(opened, last, fetch, plan, uid, &mut known).map_err(StoreError::Io)?;
+    let kept = plan.kept_suffices && buffers.kept.take(&mut **mailbox, uid, &fetch.items);
+    if !plan.need.nothing() && !kept {
+        let opened = source.insert(Reader::new(mailbox.read(uid)?, std::mem::take(&mut buffers.block)));
+        // A mailbox that cannot be changed would not learn what it was wrong about.
+        let mut size = || mailbox.size(uid);
+        last.learn(uid, opened, plan.need, if selected.read_only { None } else { Some(&mut size) })?;
+        known.unknown_encoding = has_unknown_encoding(opened, last, fetch).map_err(StoreError::Io)?;
+        known.thread = last.header().filter(|_| plan.thread).and_then(thread::id);
+        if plan.fills {
+            kept::keep(&mut **mailbox, uid, last);
+        }
     }
     if plan.size {
         // Once a message was measured, that is its size, so that it always agrees with BODY[].
@@ -165,51 +185,53 @@ pub(super) fn answer(
 
     let mark = context.channel.out.len();
     response::fetch::begin(&mut context.channel.out, number);
-    let mut response = Response { channel: context.channel, source: source.as_mut(), last, known: &known, uid };
+    let kept = kept.then(|| buffers.kept.iter());
+    let mut response = Response { channel: context.channel, kept, source: source.as_mut(), last, known: &known, uid };
     match response.items(told.iter().chain(&fetch.items)) {
         Ok(0) => context.channel.out.truncate(mark),
         Ok(_) => context.channel.out.extend_from_slice(b")\r\n"),
         Err(error) => {
-            if source.is_some_and(|source| source.failed()) {
-                log!(
-                    Level::Error,
-                    "message {uid} cannot be read to its end, so the connection ends within it: {error}"
-                );
+            if let Some(mut source) = source {
+                let failed = source.failed();
+                let at_odds = matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
+                let misled = at_odds && last.was_misled(&mut source);
+                if misled {
+                    // The store takes note of what was read.
+                    let _ = mailbox.size(uid);
+                }
+                if failed || misled {
+                    log!(
+                        Level::Error,
+                        "message {uid} cannot be read to its end, so the connection ends within it: {error}"
+                    );
+                }
             }
             return Err(Trouble::Broken(error));
         }
     }
     if let Some(source) = source {
-        *block = source.into_block();
+        buffers.block = source.into_block();
     }
     context.counters.fetched += u64::from(plan.content);
     if known.unknown_encoding { Err(Trouble::UnknownEncoding) } else { Ok(()) }
 }
 
-/// Reads what the plan needs.
-fn learn(
-    source: &mut Reader,
-    last: &mut LastRead,
-    fetch: &Fetch,
-    plan: &Plan,
-    uid: Uid,
-    known: &mut Known,
-) -> io::Result<()> {
-    last.learn(uid, source, plan.need)?;
-    if plan.thread {
-        known.thread = thread::id(&last.header(source)?);
-    }
+/// Whether a part that is to be decoded cannot be. Decodes them all once.
+fn has_unknown_encoding(source: &mut Reader, last: &mut LastRead, fetch: &Fetch) -> io::Result<bool> {
+    let mut unknown = false;
     for item in &fetch.items {
         if let FetchItem::Binary { path, .. } | FetchItem::BinarySize { path } = item {
-            known.unknown_encoding |= section::decoded(source, last, path)? == Decoded::Unknown;
+            unknown |= section::decoded(source, last, path)? == Decoded::Unknown;
         }
     }
-    Ok(())
+    Ok(unknown)
 }
 
 /// A response on its way out.
 struct Response<'a> {
     channel: &'a mut Channel,
+    /// There if what is kept suffices: the items of content.
+    kept: Option<kept::Iter<'a>>,
     /// There if the plan needs it.
     source: Option<&'a mut Reader>,
     last: &'a mut LastRead,
@@ -245,6 +267,10 @@ impl Response<'_> {
 
     fn item(&mut self, item: &FetchItem) -> io::Result<()> {
         let out = &mut self.channel.out;
+        if let Some(kept) = self.kept.as_mut().filter(|_| kept::is_of_content(item)) {
+            out.extend_from_slice(kept.next().unwrap_or_default());
+            return Ok(());
+        }
         match item {
             FetchItem::Flags => {
                 response::fetch::flags(out, self.known.flags.as_ref().unwrap_or(&Flags::new()), self.known.recent);

@@ -1,6 +1,7 @@
 //! FETCH: plan the cheapest source for each item, then one pass over the messages.
 
 mod items;
+mod kept;
 mod section;
 mod source;
 
@@ -17,10 +18,9 @@ use crate::session::Context;
 use crate::session::outcome::{Done, Refusal};
 use crate::session::selected::Selected;
 use crate::storage::StoreError;
-use crate::storage::reader::Block;
 use crate::types::flag::FlagChange;
 use crate::types::{Flags, SystemFlag, Uid, UidSet};
-use items::Plan;
+use items::{Buffers, Plan};
 use std::io;
 
 /// FETCH and UID FETCH. A message that fails does not keep the others from being answered; the tagged answer is then NO with the reason.
@@ -36,12 +36,12 @@ pub fn fetch(context: &mut Context<'_>, selected: &mut Selected, fetch: &Fetch) 
     let plan = Plan::of(&fetch.items);
     let marks = plan.sets_seen && !selected.read_only;
     let batch = if marks { limits::SEEN_BATCH } else { uids.len().max(1) };
-    let mut block = Block::default();
+    let mut buffers = Buffers::default();
     let mut failure = None;
     for batch in uids.chunks(batch) {
         let changed = if marks { mark_seen(selected, batch)? } else { UidSet::new() };
         for &uid in batch {
-            match items::answer(context, selected, fetch, &plan, uid, changed.contains(uid), &mut block) {
+            match items::answer(context, selected, fetch, &plan, uid, changed.contains(uid), &mut buffers) {
                 Ok(()) => {}
                 Err(Trouble::Broken(error)) => return Err(Refusal::Disconnected(error)),
                 Err(Trouble::UnknownEncoding) => {

@@ -30,43 +30,52 @@ pub(super) fn body(
         return Ok(());
     };
     match &section.text {
-        SectionText::HeaderFields(names) => fields(channel, source, span, names, true, partial),
-        SectionText::HeaderFieldsNot(names) => fields(channel, source, span, names, false, partial),
+        SectionText::HeaderFields(names) | SectionText::HeaderFieldsNot(names) => {
+            let keep = matches!(section.text, SectionText::HeaderFields(_));
+            let found = match last.header().filter(|_| section.path.is_empty()) {
+                Some(header) => header::select(header, names, keep),
+                None => header::select(&wire_header(source, span)?, names, keep),
+            };
+            selected(&mut channel.out, found, partial);
+            channel.flush_if_full()
+        }
         _ => {
             let range = range(partial, span.wire);
-            if !begin_literal(channel, range.1, false) {
+            if !begin_literal(&mut channel.out, range.1, false) {
                 return Ok(());
             }
-            last.copy(source, span, range, &mut |octets| {
-                hide_nul(octets);
-                channel.send(octets)
-            })
+            let mut copying = last.copying(span, range);
+            loop {
+                let start = channel.out.len();
+                if !copying.next(source, &mut channel.out)? {
+                    break;
+                }
+                hide_nul(&mut channel.out[start..]);
+                channel.flush_if_full()?;
+            }
+            last.copied(copying);
+            Ok(())
         }
     }
 }
 
-/// HEADER.FIELDS and HEADER.FIELDS.NOT. Of a header longer than [`limits::HEADERS`] only so much is looked at. The partial is of what was selected
-/// (RFC 9051 section 6.4.5).
-fn fields(
-    channel: &mut Channel,
-    source: &mut Reader,
-    span: Span,
-    names: &[Vec<u8>],
-    keep: bool,
-    partial: Option<Partial>,
-) -> io::Result<()> {
+/// Of a header longer than [`limits::HEADERS`] only so much is looked at.
+fn wire_header(source: &mut Reader, span: Span) -> io::Result<Vec<u8>> {
     let mut wire = Vec::new();
     let mut place = Place::start(span);
     while place.stored() < span.end && wire.len() < limits::HEADERS {
         place.block(source, span.end, &mut wire)?;
     }
-    let mut selected = header::select(&wire, names, keep);
-    hide_nul(&mut selected);
-    let (offset, length) = range(partial, selected.len() as u64);
-    if begin_literal(channel, length, false) {
-        channel.send(&selected[offset as usize..(offset + length) as usize])?;
+    Ok(wire)
+}
+
+/// Writes the value of HEADER.FIELDS or HEADER.FIELDS.NOT. The partial is of what was selected (RFC 9051 section 6.4.5).
+pub(super) fn selected(out: &mut Vec<u8>, mut found: Vec<u8>, partial: Option<Partial>) {
+    hide_nul(&mut found);
+    let (offset, length) = range(partial, found.len() as u64);
+    if begin_literal(out, length, false) {
+        out.extend_from_slice(&found[offset as usize..(offset + length) as usize]);
     }
-    Ok(())
 }
 
 /// Offset and length of what a partial asks for of `total` octets.
@@ -81,13 +90,13 @@ fn range(partial: Option<Partial>, total: u64) -> (u64, u64) {
 }
 
 /// Writes the head of a literal; `false` if it was an empty string, after which nothing is to be sent.
-fn begin_literal(channel: &mut Channel, length: u64, binary: bool) -> bool {
+fn begin_literal(out: &mut Vec<u8>, length: u64, binary: bool) -> bool {
     if length == 0 {
-        encode::string(&mut channel.out, b"");
+        encode::string(out, b"");
     } else if binary {
-        encode::literal8_header(&mut channel.out, length);
+        encode::literal8_header(out, length);
     } else {
-        encode::literal_header(&mut channel.out, length);
+        encode::literal_header(out, length);
     }
     length != 0
 }
@@ -241,7 +250,7 @@ pub(super) fn binary(
         }
         found
     };
-    if begin_literal(channel, length, has_nul) {
+    if begin_literal(&mut channel.out, length, has_nul) {
         decoding.copy(source, (offset, length), &mut |octets| channel.send(octets))?;
     }
     last.decoding = Some(decoding);
