@@ -4,6 +4,7 @@
 //! Other programs deliver, rename and remove files whenever they like, without any lock.
 
 mod attributes;
+mod courier;
 mod deliver;
 mod expunge;
 pub mod file_name;
