@@ -5,5 +5,6 @@ mod support;
 
 mod concurrent;
 mod contract;
+mod courier;
 mod mail;
 mod maildir;

@@ -1,5 +1,6 @@
 //! Bring the view up to date: UID list and directories under one lock, UIDs for what is new, and what is gone only after a second look.
 
+use super::courier;
 use super::file_name;
 use super::folder::Place;
 use super::interop::dovecot_uidlist::{Fields, Header, Record};
@@ -212,6 +213,9 @@ impl MaildirMailbox {
                     continue;
                 }
                 Refreshed::Missing => {
+                    if let Some(records) = self.import_list(lock.as_deref_mut())? {
+                        return Ok((self.compare(records, true), true));
+                    }
                     self.make_list(lock.as_deref_mut())?;
                     // We know what we have just written.
                     return Ok((Unmatched::new(), self.uid_validity.is_none()));
@@ -223,6 +227,16 @@ impl MaildirMailbox {
             }
             return Ok((self.compare(records, replaced), false));
         }
+    }
+
+    /// The list of a folder that comes from Courier.
+    fn import_list(&mut self, lock: Option<&mut Lock>) -> Result<Option<Vec<Record>>> {
+        let Some(lock) = lock.filter(|_| self.uid_validity.is_none()) else { return Ok(None) };
+        let Some((mut header, records)) = courier::import(&self.folder, lock)? else { return Ok(None) };
+        header.guid = Header::new(header.uid_validity, new_guid()).guid;
+        let lines = records.iter().map(|r| (r.uid, r.fields.clone(), &*r.base));
+        self.list.rewrite(&self.folder.dir, &header, lines)?;
+        Ok(Some(records))
     }
 
     /// A new list; for a folder that is open already, the one that vanished, from what we know of it.
