@@ -18,6 +18,7 @@ mod lock;
 mod mailbox;
 mod message;
 pub mod more_keywords;
+pub mod quota;
 mod recent;
 mod root;
 mod scan;
