@@ -8,3 +8,4 @@ mod contract;
 mod courier;
 mod mail;
 mod maildir;
+mod quota;

@@ -3,6 +3,7 @@
 use super::file_name;
 use super::folder::Place;
 use super::mailbox::{MaildirMailbox, Message};
+use super::quota;
 use crate::limits;
 use crate::storage::{Result, StoreError};
 use crate::types::{SystemFlag, UidSet};
@@ -34,6 +35,7 @@ impl MaildirMailbox {
         };
         let before = self.stat_cur()?;
         let mut removed = UidSet::new();
+        let (counted, mut amount) = (quota::is_kept(&self.root), quota::Amount::default());
         let mut failed = None;
         // Mail that cannot be moved to cur can still be removed.
         let left_new = indices.iter().filter_map(|&at| self.messages.get(at)).any(|m| m.place == Place::New);
@@ -47,17 +49,23 @@ impl MaildirMailbox {
             };
             let unlinked = self.with_file(at, |mailbox, message| {
                 if spared(mailbox, message) {
-                    return Ok(false);
+                    return Ok(None);
                 }
-                mailbox.folder.place(message.place).unlink(&message.name)?;
-                Ok(true)
+                let dir = mailbox.folder.place(message.place);
+                let size = match file_name::stored_size(&message.name) {
+                    None if counted => dir.stat(&message.name)?.size,
+                    size => size.unwrap_or(0),
+                };
+                dir.unlink(&message.name)?;
+                Ok(Some(size))
             });
             match unlinked {
-                Ok(Some(false)) => {}
+                Ok(Some(None)) => {}
                 Ok(unlinked) => {
                     // By us, or by somebody else before: then it is theirs to report.
-                    if unlinked.is_some() {
+                    if let Some(size) = unlinked.flatten() {
                         removed.insert(uid);
+                        amount.add(size);
                     }
                     if let Some(message) = self.messages.get_mut(at) {
                         message.gone = true;
@@ -70,6 +78,9 @@ impl MaildirMailbox {
             }
         }
         if !removed.is_empty() {
+            if counted {
+                quota::note(&self.root, amount.gone());
+            }
             self.folder.cur.sync()?;
             if left_new {
                 self.folder.new.sync()?;

@@ -4,6 +4,7 @@ use super::attributes;
 use super::file_name;
 use super::folder;
 use super::mailbox::MaildirMailbox;
+use super::quota;
 use super::root::Root;
 use crate::log::{Level, Quoted, log};
 use crate::storage::{Access, Mailbox, Result, StoreError};
@@ -67,6 +68,11 @@ pub fn delete(root: &Root, name: &MailboxName) -> Result<()> {
         }
     }
     root.dir.sync()?;
+    if quota::is_kept(root)
+        && let Ok(folder) = root.dir.open_dir(&trash)
+    {
+        quota::note(root, quota::amount_of(&folder).gone());
+    }
     if let Err(error) = root.dir.remove_tree(&trash, DEPTH) {
         log!(Level::Warning, "cannot remove all of {}: {error}", Quoted(&entry));
     }

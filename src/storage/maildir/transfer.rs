@@ -47,7 +47,7 @@ impl MaildirMailbox {
     pub(super) fn copy_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
         let target = self.root.target(target)?;
         self.refresh_keywords()?;
-        let mut staging = Staging::new(target);
+        let mut staging = Staging::new(&self.root, target);
         let mut sources = Vec::new();
         for at in self.indices(uids) {
             let linked = self.with_file(at, |mailbox, message| mailbox.stage_copy(message, &staging.folder))?;
@@ -58,6 +58,7 @@ impl MaildirMailbox {
         if sources.is_empty() {
             return self.nothing_copied(&staging.folder);
         }
+        staging.check_quota()?;
         let mut lock = staging.folder.lock(limits::TIME_LOCK)?;
         let (uid_validity, uids) = staging.publish(&mut lock)?;
         Ok(Copied { uid_validity, pairs: sources.into_iter().zip(uids).collect() })
