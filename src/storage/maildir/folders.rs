@@ -14,9 +14,9 @@ use std::io;
 use std::sync::Arc;
 
 /// Where a deleted folder lies while it is removed, so that nobody sees it half gone. Dovecot's name; it removes what we leave there.
-const TRASH: &[u8] = b"..DOVECOT-TRASHED";
+pub const TRASH: &[u8] = b"..DOVECOT-TRASHED";
 /// How deep below a folder files are removed.
-const DEPTH: usize = 8;
+pub const DEPTH: usize = 8;
 
 pub fn create(root: &Root, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<()> {
     if name.is_inbox() || root.exists(name)? {

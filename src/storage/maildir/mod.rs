@@ -12,6 +12,7 @@ mod flags;
 mod folder;
 pub mod folder_name;
 mod folders;
+pub mod fsck;
 pub mod interop;
 mod keywords;
 mod lock;

@@ -159,39 +159,64 @@ pub fn amount_of(folder: &Dir) -> Amount {
 /// What all folders hold, by looking, and whether that was still so afterwards.
 pub fn count(root: &Root) -> Result<(Amount, bool)> {
     let folders = folders(&root.dir)?;
-    let newest = |folders: &[Dir]| {
-        let parts = folders.iter().flat_map(|folder| [b"new", b"cur"].map(|part| folder.stat_through(part)));
-        parts.filter_map(|stat| Some(stat.ok()?.modified)).max()
+    let newest = || {
+        let parts =
+            folders.iter().flat_map(|folder| [[folder, &b"/new"[..]].concat(), [folder, &b"/cur"[..]].concat()]);
+        parts.filter_map(|part| Some(root.dir.stat_through(&part).ok()?.modified)).max()
     };
-    let before = newest(&folders);
+    let before = newest();
     let mut sum = Amount::default();
     for folder in &folders {
-        let amount = amount_of(folder);
+        // One that went meanwhile is not counted.
+        let Ok(folder) = root.dir.open_dir(folder) else { continue };
+        let amount = amount_of(&folder);
         sum.octets = sum.octets.saturating_add(amount.octets);
         sum.messages = sum.messages.saturating_add(amount.messages);
     }
-    Ok((sum, newest(&folders) <= before))
+    Ok((sum, newest() <= before))
 }
 
 /// The root and all folders in it. What is being deleted, with two dots before its name, is none.
-fn folders(root: &Dir) -> Result<Vec<Dir>> {
-    let mut names = Vec::new();
+fn folders(root: &Dir) -> Result<Vec<Vec<u8>>> {
+    let mut folders = vec![b".".to_vec()];
     root.each(|name, kind| {
         if name.first() == Some(&b'.') && name.get(1) != Some(&b'.') && !matches!(kind, Kind::File | Kind::Other) {
-            names.push(name.to_vec());
+            folders.push(name.to_vec());
         }
     })?;
-    let mut folders = vec![root.open_dir(b".")?];
-    folders.extend(names.iter().filter_map(|name| root.open_dir(name).ok()));
     Ok(folders)
 }
 
-/// Writes the file anew with these limits and what is used now.
-pub fn rewrite(root: &Root) -> Result<()> {
-    if let Some(sizes) = read(&root.dir)? {
-        rebuild(root, &sizes)?;
+/// What is wrong with the file, in a few words; `None` if nothing is, or if there is none.
+pub fn fault(root: &Root) -> Result<Option<String>> {
+    for _ in 0..TRIES {
+        let Some(sizes) = read(&root.dir)? else {
+            let there = root.dir.stat(FILE).is_ok();
+            return Ok(there.then(|| "has no limits in its first line".to_owned()));
+        };
+        let Some(used) = sizes.used else { return Ok(Some("cannot be summed up".to_owned())) };
+        let (counted, settled) = count(root)?;
+        if used == counted {
+            return Ok(None);
+        }
+        // Nothing came or went, and nobody told of it meanwhile.
+        if settled && read(&root.dir)?.is_some_and(|now| now.used == sizes.used) {
+            return Ok(Some(format!(
+                "says {} octets in {} messages where there are {} in {}",
+                used.octets, used.messages, counted.octets, counted.messages
+            )));
+        }
     }
-    Ok(())
+    // In so much traffic nobody can tell.
+    Ok(None)
+}
+
+/// Writes the file anew with what is used now; says whether there are limits to write.
+pub fn rewrite(root: &Root) -> Result<bool> {
+    match read(&root.dir)? {
+        Some(sizes) => rebuild(root, &sizes).map(|_| true),
+        None => Ok(false),
+    }
 }
 
 fn rebuild(root: &Root, sizes: &Sizes) -> Result<Usage> {

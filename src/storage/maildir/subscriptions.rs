@@ -7,7 +7,7 @@ use crate::storage::Result;
 use crate::types::MailboxName;
 use std::io;
 
-const FILE: &[u8] = b"subscriptions";
+pub const FILE: &[u8] = b"subscriptions";
 
 pub fn read(root: &Root) -> Result<Vec<MailboxName>> {
     match from_courier(root)? {

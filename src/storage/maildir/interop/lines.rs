@@ -2,8 +2,27 @@
 
 use std::io::{self, BufRead, Read};
 
-/// Calls `take` with each line, without its LF. One longer than `longest` is left out, and so is a last line without LF, which was cut off.
-pub fn each(mut input: impl BufRead, longest: usize, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+/// A line of a file, without its LF.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Line<'a> {
+    Whole(&'a [u8]),
+    /// It is longer than it may be.
+    Long,
+    /// The last, and it has no LF: it was cut off, or is being written.
+    Torn,
+}
+
+/// Calls `take` with each line that is whole and not longer than `longest`.
+pub fn each(input: impl BufRead, longest: usize, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    each_or_fault(input, longest, |line| {
+        if let Line::Whole(line) = line {
+            take(line);
+        }
+    })
+}
+
+/// Calls `take` with each line, whatever is the matter with it.
+pub fn each_or_fault(mut input: impl BufRead, longest: usize, mut take: impl FnMut(Line<'_>)) -> io::Result<()> {
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -11,8 +30,12 @@ pub fn each(mut input: impl BufRead, longest: usize, mut take: impl FnMut(&[u8])
             return Ok(());
         }
         match line.split_last() {
-            Some((b'\n', line)) => take(line),
-            _ => drop(input.skip_until(b'\n')?),
+            Some((b'\n', line)) => take(Line::Whole(line)),
+            _ if line.len() <= longest => take(Line::Torn),
+            _ => {
+                input.skip_until(b'\n')?;
+                take(Line::Long);
+            }
         }
     }
 }
@@ -32,6 +55,9 @@ mod tests {
         assert_eq!(lines(b"abc\nabcd\n\nab\nabcdefgh", 3), [&b"abc"[..], b"", b"ab"]);
         assert_eq!(lines(b"abc", 3), [] as [&[u8]; 0]);
         assert_eq!(lines(b"", 3), [] as [&[u8]; 0]);
+        let mut all = Vec::new();
+        each_or_fault(&b"abcd\nabc\nab"[..], 3, |line| all.push(format!("{line:?}"))).unwrap();
+        assert_eq!(all, ["Long", "Whole([97, 98, 99])", "Torn"]);
         assert_eq!(lines(&[&[b'x'; 100_000][..], b"\nab\n"].concat(), 3), [b"ab"]);
     }
 }

@@ -7,4 +7,4 @@ pub mod dovecot_keywords;
 pub mod dovecot_subscriptions;
 pub mod dovecot_uidlist;
 pub mod dovecot_uidvalidity;
-mod lines;
+pub mod lines;
