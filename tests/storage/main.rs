@@ -6,6 +6,7 @@ mod support;
 mod concurrent;
 mod contract;
 mod courier;
+mod fsck;
 mod mail;
 mod maildir;
 mod quota;
