@@ -17,6 +17,9 @@ pub fn run(directory: &Path, repair: bool, say: &mut dyn FnMut(&str)) -> Result<
     let cannot = |error: &dyn std::fmt::Display| format!("cannot check {shown}: {error}");
     // By its path alone: whatever a link leads to is looked at by the owner only.
     let owner = std::fs::symlink_metadata(directory).map_err(|error| cannot(&error))?;
+    if owner.is_symlink() {
+        return Err(format!("{shown} is a symbolic link: name the directory itself"));
+    }
     if !owner.is_dir() {
         return Err(format!("{shown} is no directory"));
     }

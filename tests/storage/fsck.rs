@@ -5,6 +5,7 @@ use crate::maildir::{Place, numbers};
 use imapd::testing::storage::StoreError;
 use imapd::testing::storage::maildir::fsck::{Finding, FsckOptions, Mending, Summary, fsck};
 use imapd::testing::types::flag::FlagChange;
+use imapd::testing::types::{Keyword, SystemFlag};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -41,15 +42,20 @@ fn site() -> Place {
     place
 }
 
-/// The contents of all messages of a site by mailbox and UID, and UIDVALIDITY.
-fn mail(place: &Place) -> BTreeMap<(String, u32, u32), Vec<u8>> {
+/// All messages of a site by mailbox, UIDVALIDITY and UID: flags, without the names that letters get which have none, and content.
+fn mail(place: &Place) -> BTreeMap<(String, u32, u32), String> {
     let mut store = place.store();
     let mut mail = BTreeMap::new();
     for mailbox in ["INBOX", "Work/2024"] {
         let mut opened = open(&mut *store, &name(mailbox));
         let validity = opened.uid_validity().get();
         for uid in opened.uids().clone().iter() {
-            mail.insert((mailbox.to_owned(), validity, uid.get()), content(&mut *opened, uid).unwrap());
+            let flags = opened.flags(uid).unwrap();
+            let system: Vec<&str> = flags.system().map(SystemFlag::name).collect();
+            let keywords = flags.keywords().iter().map(Keyword::as_str).filter(|k| !k.starts_with("unknown-"));
+            let text = String::from_utf8(content(&mut *opened, uid).unwrap()).unwrap();
+            let shown = format!("{system:?} {:?} {text}", keywords.collect::<Vec<_>>());
+            mail.insert((mailbox.to_owned(), validity, uid.get()), shown);
         }
     }
     mail
@@ -59,10 +65,11 @@ fn mail(place: &Place) -> BTreeMap<(String, u32, u32), Vec<u8>> {
 fn tree(place: &Place) -> BTreeMap<PathBuf, (u32, u64, i64, Vec<u8>)> {
     let (mut tree, mut pending) = (BTreeMap::new(), vec![place.root.clone()]);
     while let Some(directory) = pending.pop() {
-        for entry in fs::read_dir(directory).unwrap() {
+        // Of what the user may not read, or not enter, that it is there.
+        for entry in fs::read_dir(directory).into_iter().flatten() {
             let path = entry.unwrap().path();
-            let stat = fs::symlink_metadata(&path).unwrap();
-            let content = if stat.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+            let Ok(stat) = fs::symlink_metadata(&path) else { continue };
+            let content = if stat.is_file() { fs::read(&path).unwrap_or_default() } else { Vec::new() };
             if stat.is_dir() {
                 pending.push(path.clone());
             }

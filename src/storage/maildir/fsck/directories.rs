@@ -10,13 +10,16 @@ use std::path::Path;
 const PARTS: [&[u8]; 3] = [b"cur", b"new", b"tmp"];
 const MARK: &[u8] = b"maildirfolder";
 
-/// The folder, if it can be looked into.
+/// The folder, if it can be looked into: what its owner cannot use is no further looked at before it is mended.
 pub fn usable(check: &mut Check<'_>, entry: &[u8]) -> Result<Option<Folder>> {
     let path = check.root.path_of(entry);
     let this = if entry.is_empty() { b"." } else { entry };
     let stat = check.root.dir.stat_through(this)?;
     if let Some(what) = unusable(check, &stat, DIRECTORY) {
         check.found(path.clone(), what, |root| give_back(&root.dir, this, &stat, DIRECTORY));
+        if !check.repair {
+            return Ok(None);
+        }
     }
     let dir = check.root.dir.open_dir(this)?;
     let mut complete = true;
@@ -33,6 +36,7 @@ fn part_is_usable(check: &mut Check<'_>, folder: &Path, dir: &Dir, part: &[u8], 
         Ok(stat) if stat.kind == Kind::Directory => {
             if let Some(what) = unusable(check, &stat, DIRECTORY) {
                 check.found(path, what, |_| give_back(dir, part, &stat, DIRECTORY));
+                return check.repair;
             }
             return true;
         }

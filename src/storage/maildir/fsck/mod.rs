@@ -104,16 +104,17 @@ struct Check<'a> {
 impl Check<'_> {
     fn all(&mut self) -> Result<()> {
         leftovers::in_root(self)?;
-        state_files::permissions_in_root(self)?;
         self.folder(b"");
         for entry in self.folder_entries()? {
             self.folder(&entry);
         }
-        state_files::subscriptions(self);
-        state_files::special_uses(self);
-        state_files::uid_validity(self);
-        // Last, since names that carry wrong sizes are mended by now.
-        state_files::quota(self);
+        if state_files::usable_in_root(self)? {
+            state_files::subscriptions(self);
+            state_files::special_uses(self);
+            state_files::uid_validity(self);
+            // Last, since names that carry wrong sizes are mended by now.
+            state_files::quota(self);
+        }
         Ok(())
     }
 
@@ -180,7 +181,9 @@ impl Check<'_> {
 
     fn content(&mut self, folder: &Folder) -> Result<()> {
         leftovers::before_locking(self, folder)?;
-        state_files::permissions_in_folder(self, folder);
+        if !state_files::usable_in_folder(self, folder) {
+            return Ok(());
+        }
         let mut lock = match self.repair.then(|| folder.lock(limits::TIME_LOCK)).transpose() {
             Err(StoreError::InUse) => {
                 self.leave(folder.path.clone(), "is locked by another program", "it is only checked");

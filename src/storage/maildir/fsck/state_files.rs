@@ -16,27 +16,30 @@ use std::path::Path;
 const OF_FOLDER: [&[u8]; 4] = [uid_list::FILE, LETTERS_FILE, MORE_FILE, recent::FILE];
 const OF_ROOT: [&[u8]; 4] = [subscriptions::FILE, attributes::FILE, dovecot_uidvalidity::FILE, quota::FILE];
 
-/// Those of a folder, or of the root, which their owner can use.
-pub fn permissions_in_folder(check: &mut Check<'_>, folder: &Folder) {
-    permissions(check, &folder.path, &folder.dir, &OF_FOLDER);
+/// Whether all those of a folder can be used by their owner, by now.
+pub fn usable_in_folder(check: &mut Check<'_>, folder: &Folder) -> bool {
+    usable(check, &folder.path, &folder.dir, &OF_FOLDER)
 }
 
-pub fn permissions_in_root(check: &mut Check<'_>) -> Result<()> {
+/// The same for those of the root.
+pub fn usable_in_root(check: &mut Check<'_>) -> Result<bool> {
     let (path, dir) = (check.root.path.clone(), check.root.dir.open_dir(b".")?);
-    permissions(check, &path, &dir, &OF_ROOT);
-    Ok(())
+    Ok(usable(check, &path, &dir, &OF_ROOT))
 }
 
-fn permissions(check: &mut Check<'_>, folder: &Path, dir: &Dir, names: &[&[u8]]) {
+fn usable(check: &mut Check<'_>, folder: &Path, dir: &Dir, names: &[&[u8]]) -> bool {
     const NEEDED: u32 = 0o600;
+    let mut all = true;
     for name in names {
         if let Ok(stat) = dir.stat(name)
             && stat.kind == Kind::File
             && let Some(what) = unusable(check, &stat, NEEDED)
         {
             check.found(join(folder, name), what, |_| give_back(dir, name, &stat, NEEDED));
+            all &= check.repair;
         }
     }
+    all
 }
 
 pub fn subscriptions(check: &mut Check<'_>) {

@@ -76,7 +76,10 @@ mod tests {
     use super::super::dovecot_uidlist::{UidList, strictly_valid};
     use super::*;
 
-    fn parsed(file: &[u8]) -> Option<(u32, u32, Vec<(u32, String)>)> {
+    type Parsed = (u32, u32, Vec<(u32, String)>);
+
+    /// UIDVALIDITY, next UID, and UIDs with bases.
+    fn parsed(file: &[u8]) -> Option<Parsed> {
         let (header, records) = read(file).unwrap()?;
         let records = records.iter().map(|r| (r.uid.get(), String::from_utf8_lossy(&r.base).into_owned())).collect();
         Some((header.uid_validity.get(), header.next_uid, records))
