@@ -92,10 +92,27 @@ fn a_look_that_was_cut_off_before_the_list_was_written_is_taken_up_again() {
     drop(place.store().open(&inbox(), Access::ReadOnly).unwrap());
     let (files, keywords) = (place.files("cur"), place.text("dovecot-keywords"));
     fs::remove_file(place.path("dovecot-uidlist")).unwrap();
+    fs::remove_file(place.path("imapd-courier")).unwrap();
     let mailbox = open(&mut *place.store(), &inbox());
     assert_eq!(numbers(mailbox.uids())[..3], [7, 40, 41]);
     assert_eq!(mailbox.flags(uid(40)), Some(flags("\\Seen $Junk work")));
     assert_eq!((place.files("cur")[..3].to_vec(), place.text("dovecot-keywords")), (files, keywords));
+}
+
+/// UIDs that were given since would be given again.
+#[test]
+fn a_list_that_is_lost_later_is_not_taken_from_courier_again() {
+    for lose in [
+        |place: &Place| fs::remove_file(place.path("dovecot-uidlist")).unwrap(),
+        |place: &Place| place.write("dovecot-uidlist", "nonsense\n"),
+    ] {
+        let place = from_courier();
+        append(&mut *place.store(), &inbox(), "", b"x: y\r\n\r\n");
+        lose(&place);
+        let mailbox = open(&mut *place.store(), &inbox());
+        assert!(mailbox.uid_validity().get() > 719_000_001);
+        assert_eq!(numbers(mailbox.uids()), [1, 2, 3, 4, 5]);
+    }
 }
 
 #[test]

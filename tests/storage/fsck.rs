@@ -349,6 +349,34 @@ fn two_messages_of_one_name_become_two_messages() {
 }
 
 #[test]
+fn many_files_of_one_name_become_as_many_messages() {
+    let place = site();
+    let before = mail(&place);
+    let old = file(&place, "cur", ":2,FSa");
+    let base = old.strip_prefix("cur/").unwrap().split_once(':').unwrap().0.to_owned();
+    for name in [format!("new/{base}"), format!("cur/{base}:2,R"), format!("cur/{base}:2,T"), format!("cur/{base}")] {
+        place.write(&name, place.text(&old));
+    }
+    fs::hard_link(place.path(&old), place.path(&format!("cur/{base}:2,FSTa"))).unwrap();
+    // The one with more flags is the newer name.
+    let expected: Vec<(&str, &str)> = [("*", "has the name of another message")].repeat(4);
+    let expected = [&expected[..], &[("cur/*:2,FSa", "is a second name")]].concat();
+    expect(&place, &run_later(&place, false, DAY).0, &expected);
+    expect(&place, &run_later(&place, true, DAY).0, &expected);
+    expect(&place, &run_later(&place, true, DAY).0, &[]);
+    let after = mail(&place);
+    assert_eq!(after.len(), before.len() + 4);
+    assert!(before.keys().all(|uid| after.contains_key(uid)));
+    assert_eq!(
+        fs::read_dir(place.path("cur"))
+            .unwrap()
+            .filter(|f| { f.as_ref().unwrap().file_name().to_str().unwrap().starts_with(&base) })
+            .count(),
+        1
+    );
+}
+
+#[test]
 fn a_message_with_two_uids_keeps_the_later() {
     let place = site();
     let base = place.uid_list().records[0].base.clone();
@@ -385,6 +413,7 @@ fn what_only_people_can_mend_is_told_and_left() {
         ),
         case(|p| symlink("/etc/passwd", p.path("cur/1.a.h:2,S")).unwrap(), &[("cur/1.a.h:2,S", "symbolic link")]),
         case(|p| fs::create_dir(p.path(".a..b")).unwrap(), &[(".a..b", "has a name that no mailbox can have")]),
+        case(|p| p.write("imapd-uidlist.broken", "x"), &[("imapd-uidlist.broken", "set aside")]),
         case(|p| symlink("nowhere", p.path(".Link")).unwrap(), &[(".Link", "leads nowhere")]),
         case(
             |p| {

@@ -8,16 +8,24 @@ use super::interop::{courier_keywords, courier_uiddb};
 use super::keywords::KeywordTable;
 use super::lock::Lock;
 use super::scan::{Listing, Said};
+use super::uid_list;
 use crate::log::{Level, Quoted, log};
 use crate::storage::error::Result;
 use crate::sys::file::{Kind, name_too_long};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
+/// There once the folder was taken over. Should its UID list be lost after that, Courier's would give UIDs again that were given meanwhile.
+const MARK: &[u8] = b"imapd-courier";
+
 /// What Courier's UID map says, to be written as the folder's UID list: a header without GUID, and records that may be of files long gone. `None`
-/// if the folder does not come from Courier. To be called under the folder's lock while there is no UID list, before the folder is listed: the
-/// keywords are by then on disk in our way, with files renamed for it, so that doing it all again after a crash does no harm.
+/// if the folder does not come from Courier, or did before. To be called under the folder's lock while there is no UID list, before the folder is
+/// listed: the keywords are by then on disk in our way, with files renamed for it. Doing it all again after a crash does no harm. When the list is
+/// written, [`done`] is to be called.
 pub fn import(folder: &Folder, lock: &mut Lock) -> Result<Option<(Header, Vec<Record>)>> {
+    if folder.dir.stat(MARK).is_ok() || folder.dir.stat(uid_list::BROKEN).is_ok() {
+        return Ok(None);
+    }
     let Some((header, records)) = courier_uiddb::import(&folder.dir)? else { return Ok(None) };
     let path = Quoted(folder.path.as_os_str().as_bytes()).to_string();
     log!(Level::Notice, "{path}: UIDs and keywords are taken over from Courier");
@@ -26,6 +34,14 @@ pub fn import(folder: &Folder, lock: &mut Lock) -> Result<Option<(Header, Vec<Re
     }
     import_keywords(folder, lock)?;
     Ok(Some((header, records)))
+}
+
+/// Marks a folder as taken over. Without the mark it is served all the same.
+pub fn done(folder: &Folder) {
+    if let Err(error) = folder.dir.create_over(MARK, folder.file_mode) {
+        let path = Quoted(folder.path.as_os_str().as_bytes()).to_string();
+        log!(Level::Warning, "{path}: cannot note that it was taken over from Courier: {error}");
+    }
 }
 
 fn import_keywords(folder: &Folder, lock: &mut Lock) -> Result<()> {

@@ -194,7 +194,11 @@ pub fn fault(root: &Root) -> Result<Option<String>> {
             let there = root.dir.stat(FILE).is_ok();
             return Ok(there.then(|| "has no limits in its first line".to_owned()));
         };
-        let Some(used) = sizes.used else { return Ok(Some("cannot be summed up".to_owned())) };
+        let Some(used) = sizes.used else {
+            // The next change writes a full one anew.
+            let full = root.dir.stat(FILE).is_ok_and(|stat| stat.size >= FULL);
+            return Ok((!full).then(|| "cannot be summed up".to_owned()));
+        };
         let (counted, settled) = count(root)?;
         if used == counted {
             return Ok(None);

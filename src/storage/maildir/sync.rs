@@ -236,6 +236,7 @@ impl MaildirMailbox {
         header.guid = Header::new(header.uid_validity, new_guid()).guid;
         let lines = records.iter().map(|r| (r.uid, r.fields.clone(), &*r.base));
         self.list.rewrite(&self.folder.dir, &header, lines)?;
+        courier::done(&self.folder);
         Ok(Some(records))
     }
 

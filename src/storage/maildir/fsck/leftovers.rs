@@ -61,6 +61,10 @@ pub fn before_locking(check: &mut Check<'_>, folder: &Folder) -> Result<()> {
             Ok("removed")
         });
     }
+    if folder.dir.stat(uid_list::BROKEN).is_ok() {
+        let what = "is a UID list that could not be used, and was set aside";
+        check.leave(join(&folder.path, uid_list::BROKEN), what, "somebody should look at it, and remove it");
+    }
     let mut names = Vec::new();
     folder.tmp.each(|name, kind| {
         if matches!(kind, Kind::File | Kind::Unknown) {

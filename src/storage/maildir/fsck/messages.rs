@@ -8,8 +8,9 @@ use crate::storage::maildir::file_name::{self, Letters, base, is_message};
 use crate::storage::maildir::folder::{Folder, Place};
 use crate::storage::maildir::lock::Lock;
 use crate::storage::maildir::message::{count_wire, is_compressed};
-use crate::sys::file::{Dir, Kind, Stat};
-use std::collections::HashMap;
+use crate::sys::file::{Dir, Kind, Stat, Time};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 
@@ -64,7 +65,13 @@ pub fn path(folder: &Folder, place: Place, name: &[u8]) -> PathBuf {
     join(&folder.path.join(part), name)
 }
 
-pub fn check(check: &mut Check<'_>, folder: &Folder, mut lock: Option<&mut Lock>, list: &List) -> Result<Messages> {
+pub fn check(
+    check: &mut Check<'_>,
+    folder: &Folder,
+    mut lock: Option<&mut Lock>,
+    list: &List,
+    measured: &Measured,
+) -> Result<Messages> {
     let mut messages = Messages::default();
     for place in [Place::New, Place::Cur] {
         let mut entries = Vec::new();
@@ -89,13 +96,13 @@ pub fn check(check: &mut Check<'_>, folder: &Folder, mut lock: Option<&mut Lock>
             }
         }
     }
-    duplicates(check, folder, lock.as_deref_mut(), &mut messages)?;
+    duplicates(check, folder, lock.as_deref_mut(), &mut messages);
     for at in 0..messages.files.len() {
         sort_letters(check, folder, lock.as_deref_mut(), &mut messages, at);
         if let Some(lock) = &mut lock {
             lock.touch();
         }
-        sizes(check, folder, &mut messages, at, list);
+        sizes(check, folder, &mut messages, at, list, measured);
     }
     check.summary.messages += messages.files.len();
     Ok(messages)
@@ -122,67 +129,60 @@ fn set_aside(check: &mut Check<'_>, folder: &Folder, lock: Option<&mut Lock>, pl
     }
 }
 
-/// Two files of one name, apart from the flags. The first of them to be there keeps the name, and with it the UID.
-fn duplicates(
-    check: &mut Check<'_>,
-    folder: &Folder,
-    mut lock: Option<&mut Lock>,
-    messages: &mut Messages,
-) -> Result<()> {
-    let mut first: HashMap<&[u8], usize> = HashMap::new();
-    let mut pairs = Vec::new();
+/// Files of one name, apart from the flags. The one that was there first keeps the name, and with it the UID.
+fn duplicates(check: &mut Check<'_>, folder: &Folder, mut lock: Option<&mut Lock>, messages: &mut Messages) {
+    let mut by_base: HashMap<&[u8], Vec<usize>> = HashMap::new();
     for (at, file) in messages.files.iter().enumerate() {
-        if let Some(other) = first.insert(file.base(), at) {
-            pairs.push((other, at));
-        }
+        by_base.entry(file.base()).or_default().push(at);
     }
-    let mut gone = Vec::new();
-    for (a, b) in pairs {
-        let stat = |file: &MessageFile| folder.place(file.place).stat(&file.name);
-        let (Some(file_a), Some(file_b)) = (messages.files.get(a), messages.files.get(b)) else { continue };
-        // Twice, so that it was not one file before and after it was renamed.
-        let (Ok(stat_a), Ok(stat_b), Ok(_)) = (stat(file_a), stat(file_b), stat(file_a)) else {
-            gone.extend(
-                [(a, file_a), (b, file_b)].into_iter().filter(|(_, file)| stat(file).is_err()).map(|(at, _)| at),
-            );
-            continue;
+    let mut groups: Vec<Vec<usize>> = by_base.into_values().filter(|group| group.len() > 1).collect();
+    groups.sort_unstable();
+    let mut gone = HashSet::new();
+    for group in groups {
+        let present = |&at: &usize| {
+            let file = messages.files.get(at)?;
+            Some((at, folder.place(file.place).stat(&file.name).ok()?))
         };
-        if (stat_a.device, stat_a.inode) == (stat_b.device, stat_b.inode) {
-            if check.now.saturating_sub(stat_b.changed.seconds) <= OLD_LINK {
-                continue;
-            }
-            // The one with fewer flags, or in new, is the older name.
-            let rank = |file: &MessageFile| (file.place == Place::Cur, file_name::letters(&file.name).iter().count());
-            let (old, file) = if rank(file_a) <= rank(file_b) { (a, file_a) } else { (b, file_b) };
-            let path = path(folder, file.place, &file.name);
-            check.found_locked(path, "is a second name of one message", lock.as_deref_mut(), |_| {
-                folder.place(file.place).unlink(&file.name)?;
-                Ok("the name was removed")
-            });
-            gone.push(old);
-        } else {
-            let seniority = |file: &MessageFile, stat: &Stat| (file.place == Place::New, stat.modified);
-            let a_stays = seniority(file_a, &stat_a) <= seniority(file_b, &stat_b);
-            let (at, file) = if a_stays { (b, file_b) } else { (a, file_a) };
-            let fresh = file_name::with_fresh_base(&file.name);
-            let (dir, mut renamed) = (folder.place(file.place), false);
-            let path = path(folder, file.place, &file.name);
-            check.found_locked(path, "has the name of another message", lock.as_deref_mut(), |_| {
-                dir.rename_new(&file.name, dir, &fresh)?;
-                renamed = true;
-                Ok("renamed; it gets a UID of its own")
-            });
-            if renamed && let Some(file) = messages.files.get_mut(at) {
-                file.name = fresh;
+        // Twice, so that it was not one file before and after it was renamed.
+        let first: Vec<(usize, Stat)> = group.iter().filter_map(present).collect();
+        let mut found: Vec<(usize, Stat)> = first.iter().filter_map(|(at, _)| present(at)).collect();
+        gone.extend(group.iter().filter(|at| !found.iter().any(|(there, _)| there == *at)));
+        // Of two names of one file, the one with fewer flags, or in new, is the older and goes.
+        found.sort_by_key(|(at, stat)| {
+            let file = messages.files.get(*at);
+            let letters = file.map_or(0, |file| file_name::letters(&file.name).iter().count());
+            (file.is_some_and(|file| file.place == Place::New), stat.modified, Reverse(letters))
+        });
+        let mut kept: HashSet<(u64, u64)> = HashSet::new();
+        for (at, stat) in found {
+            let first = kept.is_empty();
+            let another = kept.insert((stat.device, stat.inode));
+            let Some(file) = messages.files.get_mut(at).filter(|_| !first) else { continue };
+            let (dir, path, mut done) = (folder.place(file.place), path(folder, file.place, &file.name), false);
+            if another {
+                let fresh = file_name::with_fresh_base(&file.name);
+                check.found_locked(path, "has the name of another message", lock.as_deref_mut(), |_| {
+                    dir.rename_new(&file.name, dir, &fresh)?;
+                    done = true;
+                    Ok("renamed; it gets a UID of its own")
+                });
+                if done {
+                    file.name = fresh;
+                }
+            } else if check.now.saturating_sub(stat.changed.seconds) > OLD_LINK {
+                check.found_locked(path, "is a second name of one message", lock.as_deref_mut(), |_| {
+                    dir.unlink(&file.name)?;
+                    done = true;
+                    Ok("the name was removed")
+                });
+                if done {
+                    gone.insert(at);
+                }
             }
         }
     }
-    let mut at = 0;
-    messages.files.retain(|_| {
-        at += 1;
-        !gone.contains(&(at - 1))
-    });
-    Ok(())
+    let mut at = 0..messages.files.len();
+    messages.files.retain(|_| at.next().is_none_or(|at| !gone.contains(&at)));
 }
 
 /// Flags in ascending order, each once.
@@ -210,7 +210,7 @@ fn sort_letters(check: &mut Check<'_>, folder: &Folder, lock: Option<&mut Lock>,
 }
 
 /// That a file can be read, and that name and list have its sizes.
-fn sizes(check: &mut Check<'_>, folder: &Folder, messages: &mut Messages, at: usize, list: &List) {
+fn sizes(check: &mut Check<'_>, folder: &Folder, messages: &mut Messages, at: usize, list: &List, known: &Measured) {
     let Some(file) = messages.files.get(at) else { return };
     let dir = folder.place(file.place);
     let path = path(folder, file.place, &file.name);
@@ -227,7 +227,11 @@ fn sizes(check: &mut Check<'_>, folder: &Folder, messages: &mut Messages, at: us
         }
     }
     let fields = list.fields(file.base());
-    let (measured, compressed) = match measure(dir, &file.name) {
+    let measured = match known.get(&fingerprint(&stat)) {
+        Some(measured) => Ok(*measured),
+        None => measure(dir, &file.name),
+    };
+    let (measured, compressed) = match measured {
         Ok(measured) => measured,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return,
         Err(error) => return check.cannot_look(path, &error.into()),
@@ -253,6 +257,33 @@ fn sizes(check: &mut Check<'_>, folder: &Folder, messages: &mut Messages, at: us
     if found.stored.is_some() || found.wire.is_some() {
         messages.wrong_fields.push(found);
     }
+}
+
+/// What a file was found to be, as long as it is the same file: messages do not change.
+pub type Measured = BTreeMap<(u64, u64, u64, Time), (u64, bool)>;
+
+fn fingerprint(stat: &Stat) -> (u64, u64, u64, Time) {
+    (stat.device, stat.inode, stat.size, stat.modified)
+}
+
+/// Reads all messages of a folder. What cannot be read is left for later to report.
+pub fn measure_all(folder: &Folder) -> Result<Measured> {
+    let mut measured = Measured::new();
+    for place in [Place::New, Place::Cur] {
+        let dir = folder.place(place);
+        let mut names = Vec::new();
+        dir.each(|name, kind| {
+            if is_message(name) && matches!(kind, Kind::File | Kind::Unknown) {
+                names.push(name.to_vec());
+            }
+        })?;
+        for name in names {
+            if let (Ok(stat), Ok(found)) = (dir.stat(&name), measure(dir, &name)) {
+                measured.insert(fingerprint(&stat), found);
+            }
+        }
+    }
+    Ok(measured)
 }
 
 /// The wire octets of a file, and whether it is compressed. All of it is read: that it can be read is worth knowing.

@@ -184,17 +184,20 @@ impl Check<'_> {
         if !state_files::usable_in_folder(self, folder) {
             return Ok(());
         }
+        // What takes long comes before the lock, for which sessions wait.
+        let measured = if self.repair { messages::measure_all(folder)? } else { messages::Measured::new() };
         let mut lock = match self.repair.then(|| folder.lock(limits::TIME_LOCK)).transpose() {
-            Err(StoreError::InUse) => {
-                self.leave(folder.path.clone(), "is locked by another program", "it is only checked");
+            Ok(lock) => lock,
+            Err(StoreError::NoSuchMailbox) => return Err(StoreError::NoSuchMailbox),
+            Err(error) => {
+                self.leave(folder.path.clone(), format!("cannot be locked: {error}"), "it is only checked");
                 None
             }
-            other => other?,
         };
         leftovers::behind_the_lock(self, folder, lock.is_some())?;
         // Before the messages, which may not be named otherwise while the list cannot be read.
         let list = uid_list::read(self, folder, lock.is_some())?;
-        let messages = messages::check(self, folder, lock.as_mut(), &list)?;
+        let messages = messages::check(self, folder, lock.as_mut(), &list, &measured)?;
         keywords::check(self, folder, lock.as_mut(), &messages)?;
         uid_list::check(self, folder, lock.as_mut(), list, messages)?;
         state_files::recent(self, folder, lock.is_some());
