@@ -3,7 +3,7 @@
 use super::privilege;
 use crate::auth::{Account, UnixAccount};
 use crate::storage::StoreError;
-use crate::storage::maildir::fsck::{Finding, FsckOptions, Mending, Summary, fsck};
+use crate::storage::maildir::fsck::{Finding, FsckOptions, Mending, Summary, fsck, printable};
 use crate::sys::{credentials, user};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -56,13 +56,9 @@ fn become_owner(directory: &Path, owner: &std::fs::Metadata) -> Result<(), Strin
         .map_err(|error| format!("cannot become the owner of {shown}: {error}"))
 }
 
-/// `path: what`, and what became of it. Nothing in it plays with the terminal or breaks the line.
+/// `path: what`, and what became of it.
 fn line(finding: &Finding) -> String {
-    let path = finding.path.as_os_str().as_bytes();
-    let path = match std::str::from_utf8(path) {
-        Ok(path) if !path.chars().any(char::is_control) => path.to_owned(),
-        _ => path.escape_ascii().to_string(),
-    };
+    let path = printable(finding.path.as_os_str().as_bytes());
     match &finding.mending {
         Mending::NotTried => format!("{path}: {}", finding.what),
         Mending::Done(how) => format!("{path}: {}; mended: {how}", finding.what),

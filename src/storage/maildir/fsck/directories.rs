@@ -11,7 +11,7 @@ const PARTS: [&[u8]; 3] = [b"cur", b"new", b"tmp"];
 const MARK: &[u8] = b"maildirfolder";
 
 /// The folder, if it can be looked into: what its owner cannot use is no further looked at before it is mended.
-pub fn usable(check: &mut Check<'_>, entry: &[u8]) -> Result<Option<Folder>> {
+pub fn open(check: &mut Check<'_>, entry: &[u8]) -> Result<Option<Folder>> {
     let path = check.root.path_of(entry);
     let this = if entry.is_empty() { b"." } else { entry };
     let stat = check.root.dir.stat_through(this)?;

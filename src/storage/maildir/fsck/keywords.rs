@@ -2,7 +2,6 @@
 
 use super::messages::Messages;
 use super::{Check, content_of, is_torn, join, lines_lost};
-use crate::limits;
 use crate::storage::Result;
 use crate::storage::maildir::file_name::Letters;
 use crate::storage::maildir::folder::Folder;
@@ -18,7 +17,7 @@ pub fn check(check: &mut Check<'_>, folder: &Folder, mut lock: Option<&mut Lock>
         table = KeywordTable::load(&folder.dir)?;
         texts.clear();
         for (name, written) in table.texts() {
-            let text = content_of(check, &folder.path, name, limits::STATE_FILE)?;
+            let text = content_of(check, &folder.path, &folder.dir, name)?;
             texts.extend(text.map(|text| (name, written, text)));
         }
         if table.is_current(&folder.dir) {

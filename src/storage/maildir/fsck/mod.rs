@@ -17,11 +17,11 @@ use super::root::Root;
 use crate::limits;
 use crate::storage::{Result, StoreError};
 use crate::sys::credentials::effective_uid;
-use crate::sys::file::Kind;
+use crate::sys::file::{Dir, Kind};
 use crate::types::MailboxName;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -166,7 +166,7 @@ impl Check<'_> {
     fn folder(&mut self, entry: &[u8]) {
         self.summary.mailboxes += 1;
         let path = self.root.path_of(entry);
-        let checked = match directories::usable(self, entry) {
+        let checked = match directories::open(self, entry) {
             Ok(Some(folder)) => self.content(&folder),
             Ok(None) => Ok(()),
             Err(error) => Err(error),
@@ -264,31 +264,27 @@ fn join(directory: &Path, name: &[u8]) -> PathBuf {
     directory.join(OsStr::from_bytes(name))
 }
 
-/// A name as part of a text.
-fn printable(name: &[u8]) -> String {
-    name.escape_ascii().to_string()
+/// A name or path as part of a line: nothing in it breaks the line or plays with a terminal.
+pub fn printable(name: &[u8]) -> String {
+    match std::str::from_utf8(name) {
+        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => name.escape_ascii().to_string(),
+    }
 }
 
-/// A file's content as far as `limit`; nothing if there is no such file. What is no regular file is reported, since we read none such.
-fn content_of(check: &mut Check<'_>, folder: &Path, name: &[u8], limit: u64) -> Result<Option<Vec<u8>>> {
-    use std::io::Read;
-    let dir = crate::sys::file::Dir::open(folder)?;
+/// The content of a small file; nothing if there is no such file. What is no regular file, or too long, is reported, since we read none such.
+fn content_of(check: &mut Check<'_>, folder: &Path, dir: &Dir, name: &[u8]) -> Result<Option<Vec<u8>>> {
     let mut text = Vec::new();
     match dir.open_file(name) {
-        Ok(file) => {
-            file.take(limit).read_to_end(&mut text)?;
-        }
+        Ok(file) => drop(file.take(limits::STATE_FILE).read_to_end(&mut text)?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
             check.leave(join(folder, name), "is no regular file", "somebody must say what it should be");
             return Ok(None);
         }
-        Err(error) => {
-            check.cannot_look(join(folder, name), &error.into());
-            return Ok(None);
-        }
+        Err(error) => return Err(error.into()),
     }
-    if text.len() as u64 == limit {
+    if text.len() as u64 == limits::STATE_FILE {
         check.leave(join(folder, name), "is longer than what is read of it", "it would be cut off");
         return Ok(None);
     }
@@ -297,7 +293,7 @@ fn content_of(check: &mut Check<'_>, folder: &Path, name: &[u8], limit: u64) -> 
 
 /// The numbers of the lines that are not in a file as it would be written.
 fn lines_lost(text: &[u8], written: &[u8]) -> Vec<usize> {
-    let kept: std::collections::HashSet<&[u8]> = written.split(|&b| b == b'\n').collect();
+    let kept: HashSet<&[u8]> = written.split(|&b| b == b'\n').collect();
     let lines = text.split(|&b| b == b'\n').enumerate();
     lines.filter(|(_, line)| !line.is_empty() && !kept.contains(line)).map(|(at, _)| at + 1).collect()
 }

@@ -2,7 +2,6 @@
 
 use super::directories::{give_back, unusable};
 use super::{Check, content_of, is_torn, join, lines_lost};
-use crate::limits;
 use crate::storage::maildir::folder::Folder;
 use crate::storage::maildir::interop::dovecot_subscriptions::Subscriptions;
 use crate::storage::maildir::interop::dovecot_uidvalidity;
@@ -61,13 +60,11 @@ pub fn special_uses(check: &mut Check<'_>) {
 
 fn root_file(check: &mut Check<'_>, name: &[u8]) -> Option<Vec<u8>> {
     let root = check.root.path.clone();
-    match content_of(check, &root, name, limits::STATE_FILE) {
-        Ok(text) => text,
-        Err(error) => {
-            check.cannot_look(join(&root, name), &error);
-            None
-        }
-    }
+    let dir = check.root.dir.open_dir(b".").map_err(StoreError::from);
+    dir.and_then(|dir| content_of(check, &root, &dir, name)).unwrap_or_else(|error| {
+        check.cannot_look(join(&root, name), &error);
+        None
+    })
 }
 
 /// Reports the faults of a file, and writes it anew without them.

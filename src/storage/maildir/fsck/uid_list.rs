@@ -27,16 +27,8 @@ pub struct List {
     records: Vec<Record>,
     by_base: HashMap<Box<[u8]>, usize>,
     faults: Vec<String>,
-    state: State,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-enum State {
-    #[default]
-    Missing,
-    /// What it should be nobody can tell.
-    Unusable,
-    Usable,
+    /// There is one, and it gives UIDs.
+    usable: bool,
 }
 
 impl List {
@@ -52,17 +44,16 @@ pub fn read(check: &mut Check<'_>, folder: &Folder, locked: bool) -> Result<List
     let records = match list.file.refresh(&folder.dir)? {
         Refreshed::Replaced(records) => records,
         Refreshed::Broken(why) => {
-            list.state = State::Unusable;
             let what = format!("cannot be used, and the next session gives new UIDs: {why}");
             check.leave(join(&folder.path, FILE), what, "only a copy of it can help");
             return Ok(list);
         }
         _ => return Ok(list),
     };
-    list.state = State::Usable;
+    list.usable = true;
     for record in records {
         if let Some(&at) = list.by_base.get(&record.base)
-            && let Some(earlier) = list.records.get_mut(at)
+            && let Some(earlier) = list.records.get(at)
         {
             let what = format!("UIDs {} and {} are given to one message", earlier.uid, record.uid);
             list.faults.push(what);
@@ -120,7 +111,7 @@ pub fn check(
     if dead > FEW_DEAD && dead.saturating_mul(4) >= list.file.lines() {
         list.faults.push(format!("{dead} of {} lines are of messages that are gone", list.file.lines()));
     }
-    if list.state != State::Usable {
+    if !list.usable {
         // A name is all by which a list that may come back finds its message.
         for wrong in &messages.wrong_sizes {
             if let Some(file) = messages.files.get(wrong.at) {
