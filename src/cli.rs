@@ -12,16 +12,21 @@ pub fn run(arguments: &[OsString]) -> u8 {
     let done = parse(arguments, server::facts()).and_then(|request| match request {
         Request::Print(text) => {
             print(&text);
-            Ok(())
+            Ok(true)
         }
         Request::Check(config) => {
             print(&server::check(&config)?);
-            Ok(())
+            Ok(true)
         }
-        Request::Serve(config) => server::run(*config),
+        Request::Fsck { directory, repair } => {
+            server::fsck::run(&directory, repair, &mut |line| print(&format!("{line}\n")))
+        }
+        Request::Serve(config) => server::run(*config).map(|()| true),
     });
     match done {
-        Ok(()) => 0,
+        Ok(true) => 0,
+        // What is wrong was printed.
+        Ok(false) => 1,
         Err(error) => {
             // With standard error closed there is nobody to tell.
             let _ = writeln!(std::io::stderr(), "imapd: {error}");
@@ -42,6 +47,11 @@ enum Request {
     Print(String),
     /// Say what would be served.
     Check(Box<Config>),
+    /// Check a Maildir.
+    Fsck {
+        directory: PathBuf,
+        repair: bool,
+    },
     Serve(Box<Config>),
 }
 
@@ -125,6 +135,8 @@ const OPTIONS: &[Opt] = &[
         "check",
         "check options, files, certificate and key, and say what would be served",
     )),
+    only_on_the_command_line(value("", "fsck", "DIR", "check the Maildir DIR, as its owner or root, and end")),
+    only_on_the_command_line(switch("repair", "with --fsck: mend what can be mended")),
     only_on_the_command_line(switch("help", "print this and exit")),
     only_on_the_command_line(switch("version", "print the version and exit")),
 ];
@@ -141,6 +153,16 @@ fn parse(arguments: &[OsString], facts: Facts) -> Result<Request, String> {
     }
     if let Some(extra) = matches.free.first() {
         return Err(format!("{extra} is not an option (see imapd --help)"));
+    }
+    if let Some(directory) = matches.opt_str("fsck") {
+        return match OPTIONS.iter().find(|opt| !["fsck", "repair"].contains(&opt.long) && matches.opt_present(opt.long))
+        {
+            Some(other) => Err(format!("--{} makes no sense with --fsck", other.long)),
+            None => Ok(Request::Fsck { directory: directory.into(), repair: matches.opt_present("repair") }),
+        };
+    }
+    if matches.opt_present("repair") {
+        return Err("--repair needs --fsck".to_owned());
     }
     let mut settings = Settings::default();
     for opt in OPTIONS.iter().filter(|opt| opt.in_file && matches.opt_present(opt.long)) {
@@ -216,8 +238,17 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_in_a_file_is_unknown_there() {
-        for name in ["help", "version", "check", "config"] {
+        for name in ["help", "version", "check", "config", "fsck", "repair"] {
             assert!(parse_file(Path::new("f"), &format!("{name} = yes")).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_check_of_a_maildir_is_nothing_else() {
+        assert!(matches!(parsed(&["--fsck", "M"]), Ok(Request::Fsck { repair: false, .. })));
+        assert!(matches!(parsed(&["--repair", "--fsck", "M"]), Ok(Request::Fsck { repair: true, .. })));
+        for wrong in [&["--repair"][..], &["--fsck"], &["--fsck", "a", "--fsck", "b"], &["--fsck", "a", "--fork"]] {
+            assert!(parsed(wrong).is_err(), "{wrong:?}");
         }
     }
 

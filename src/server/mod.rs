@@ -17,6 +17,7 @@ mod child;
 pub mod config;
 mod connection;
 mod counts;
+pub mod fsck;
 mod inetd;
 mod listener;
 mod notify;

@@ -4,7 +4,7 @@
 use nix::dir::Type;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, futimens, mkdirat};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat, fstat, fstatat, futimens, mkdirat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, fdatasync, linkat, unlinkat};
 use std::fs::File;
@@ -230,6 +230,12 @@ impl Dir {
     /// A further name for a file; a symbolic link is not followed.
     pub fn link(&self, from: &[u8], target: &Dir, to: &[u8]) -> io::Result<()> {
         Ok(linkat(&self.fd, from, &target.fd, to, AtFlags::empty())?)
+    }
+
+    /// Sets the permission bits of a file or directory, not those of a link's target where the system can tell.
+    pub fn set_mode(&self, name: &[u8], mode: u32) -> io::Result<()> {
+        let bits = Mode::from_bits_truncate(mode & 0o7777);
+        Ok(fchmodat(&self.fd, name, bits, FchmodatFlags::FollowSymlink)?)
     }
 
     pub fn unlink(&self, name: &[u8]) -> io::Result<()> {

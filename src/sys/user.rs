@@ -27,6 +27,12 @@ pub fn by_name(name: &str) -> io::Result<Option<User>> {
     Ok(nix::unistd::User::from_name(name)?.map(User::from))
 }
 
+/// The account of this number; of several, the one that the database names first.
+pub fn by_uid(uid: u32) -> io::Result<Option<User>> {
+    let _sealed = sealed();
+    Ok(nix::unistd::User::from_uid(Uid::from_raw(uid))?.map(User::from))
+}
+
 /// The account of the user whom this process runs as.
 pub fn of_this_process() -> io::Result<Option<User>> {
     let _sealed = sealed();

@@ -144,3 +144,10 @@ fn check_says_what_is_wrong_and_what_would_be_served() {
         assert!(text.lines().any(|said| said == line), "{line}: {text}");
     }
 }
+
+#[test]
+fn a_check_of_a_maildir_takes_no_other_options() {
+    refused(&["--repair"], "--repair needs --fsck");
+    refused(&["--fsck", "/", "--fork"], "--fork makes no sense with --fsck");
+    refused(&["--fsck"], "fsck");
+}

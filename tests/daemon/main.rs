@@ -6,6 +6,7 @@ mod support;
 mod errors;
 mod exhausted;
 mod faults;
+mod fsck;
 mod homes;
 mod hostile;
 mod inetd;

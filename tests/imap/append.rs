@@ -1,6 +1,6 @@
 //! APPEND and MULTIAPPEND.
 
-use crate::talk::{World, each_store, has, message};
+use crate::talk::{World, each_store, has, message, on_maildir};
 
 fn exists(world: &World, count: u32) {
     let said = world.client().ok("EXAMINE INBOX");
@@ -220,5 +220,25 @@ fn recent_and_too_many_or_too_long_keywords_are_not_stored() {
             client.ok("NOOP");
         }
         exists(world, 1);
+    });
+}
+
+#[test]
+fn a_full_quota_is_told_as_such() {
+    on_maildir(|world| {
+        let mut client = world.client();
+        let sizes = world.directory().unwrap().join("Maildir/maildirsize");
+        std::fs::write(&sizes, "40S,3C\n").unwrap();
+        let mut append = |tag: &str, octets: usize| {
+            client.send(format!("{tag} APPEND INBOX {{{octets}+}}\r\n{}\r\n", "x".repeat(octets)).as_bytes());
+            client.answer(tag).1
+        };
+        assert!(append("a", 30).starts_with("OK [APPENDUID "));
+        let refused = append("b", 11);
+        assert!(refused.starts_with("NO [OVERQUOTA] "), "{refused}");
+        assert!(append("c", 10).starts_with("OK [APPENDUID "));
+        exists(world, 2);
+        let text = std::fs::read_to_string(sizes).unwrap();
+        assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["40S,3C", "30", "1", "10", "1"]);
     });
 }

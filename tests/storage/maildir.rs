@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A Maildir of its own.
-struct Place {
+pub struct Place {
     _dir: tempfile::TempDir,
-    root: PathBuf,
+    pub root: PathBuf,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("Maildir");
         let place = Self { _dir: dir, root };
@@ -27,11 +27,11 @@ impl Place {
         place
     }
 
-    fn store(&self) -> Box<dyn MailStore> {
+    pub fn store(&self) -> Box<dyn MailStore> {
         open_maildir(MaildirOptions { root: self.root.clone(), create: true, index: None }).unwrap()
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub fn path(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
 
@@ -41,39 +41,39 @@ impl Place {
             .for_each(|f| fs::remove_file(self.path(f)).unwrap());
     }
 
-    fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         fs::write(self.path(path), content).unwrap();
     }
 
-    fn text(&self, path: &str) -> String {
+    pub fn text(&self, path: &str) -> String {
         fs::read_to_string(self.path(path)).unwrap()
     }
 
     /// As a mail delivery agent does it.
-    fn deliver(&self, base: &str) {
+    pub fn deliver(&self, base: &str) {
         self.write(&format!("tmp/{base}"), format!("Subject: {base}\n\nbody\n"));
         fs::rename(self.path(&format!("tmp/{base}")), self.path(&format!("new/{base}"))).unwrap();
     }
 
-    fn files(&self, directory: &str) -> Vec<String> {
+    pub fn files(&self, directory: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(directory)).unwrap();
         let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
 
-    fn uid_list(&self) -> UidList {
+    pub fn uid_list(&self) -> UidList {
         let text = fs::read(self.path("dovecot-uidlist")).unwrap();
         strictly_valid(&text).unwrap();
         UidList::parse(&text).unwrap()
     }
 }
 
-fn numbers(uids: &UidSet) -> Vec<u32> {
+pub fn numbers(uids: &UidSet) -> Vec<u32> {
     uids.iter().map(Uid::get).collect()
 }
 
-fn uid(number: u32) -> Uid {
+pub fn uid(number: u32) -> Uid {
     Uid::new(number).unwrap()
 }
 

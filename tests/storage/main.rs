@@ -5,6 +5,9 @@ mod support;
 
 mod concurrent;
 mod contract;
+mod courier;
+mod fsck;
 mod index;
 mod mail;
 mod maildir;
+mod quota;

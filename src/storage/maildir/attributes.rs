@@ -9,7 +9,7 @@ use crate::storage::Result;
 use crate::types::{MailboxName, SpecialUse};
 use std::collections::BTreeMap;
 
-const FILE: &[u8] = b"imapd-special-use";
+pub const FILE: &[u8] = b"imapd-special-use";
 
 /// Which mailbox was made for which use.
 pub type SpecialUses = BTreeMap<MailboxName, SpecialUse>;
@@ -26,6 +26,11 @@ pub fn update(root: &Root, change: impl FnOnce(&mut SpecialUses)) -> Result<()> 
         change(&mut uses);
         Ok((uses != before).then(|| write(&uses)))
     })
+}
+
+/// The file without what is not understood.
+pub fn mended(text: &[u8]) -> Vec<u8> {
+    write(&parse(text))
 }
 
 fn parse(text: &[u8]) -> SpecialUses {

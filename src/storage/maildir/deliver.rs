@@ -6,6 +6,7 @@ use super::folder::{Folder, Place};
 use super::interop::dovecot_uidlist::Fields;
 use super::keywords::KeywordTable;
 use super::lock::Lock;
+use super::quota;
 use super::root::Root;
 use super::scan::{Listing, Said};
 use super::uid_list::{self, Dealt};
@@ -37,18 +38,35 @@ pub struct Staged {
 /// Messages staged for one folder. Those that are not published are removed on drop.
 #[derive(Debug)]
 pub struct Staging {
+    root: Arc<Root>,
     pub folder: Folder,
     pub staged: Vec<Staged>,
 }
 
 impl Staging {
-    pub fn new(folder: Folder) -> Self {
-        Self { folder, staged: Vec::new() }
+    pub fn new(root: &Arc<Root>, folder: Folder) -> Self {
+        Self { root: Arc::clone(root), folder, staged: Vec::new() }
+    }
+
+    /// How much the staged messages are.
+    fn amount(&self) -> quota::Amount {
+        let mut amount = quota::Amount::default();
+        for staged in &self.staged {
+            let size = || self.folder.tmp.stat(&staged.unique).map_or(0, |stat| stat.size);
+            amount.add(staged.sizes.map_or_else(size, |(stored, _)| stored));
+        }
+        amount
+    }
+
+    /// Whether the user's quota has room for the staged messages. To be asked before the lock is taken, since counting takes time.
+    pub fn check_quota(&self) -> Result<()> {
+        if quota::is_kept(&self.root) { quota::check(&self.root, self.amount()) } else { Ok(()) }
     }
 
     /// Makes all staged messages appear, in their order, or none.
-    pub fn publish(&mut self, root: &Root, lock: &mut Lock) -> Result<(UidValidity, Vec<Uid>)> {
+    pub fn publish(&mut self, lock: &mut Lock) -> Result<(UidValidity, Vec<Uid>)> {
         let Targets { seats, keywords } = targets(&self.folder, lock, &self.staged)?;
+        let amount = if quota::is_kept(&self.root) { self.amount() } else { quota::Amount::default() };
         let folder = &self.folder;
         let before = Before::of(folder)?;
         let mut published = Vec::new();
@@ -87,7 +105,8 @@ impl Staging {
             date: staged.date,
         });
         let letters = keywords.is_loaded().then(|| keywords.letters_meaning());
-        arrivals::note(root, folder, &before, &dealt, letters, &arrivals.collect::<Vec<_>>());
+        quota::note(&self.root, amount);
+        arrivals::note(&self.root, folder, &before, &dealt, letters, &arrivals.collect::<Vec<_>>());
         Ok((dealt.uid_validity, dealt.uids))
     }
 }
@@ -153,7 +172,6 @@ pub fn create_in_tmp(tmp: &Dir, mode: u32) -> io::Result<(Vec<u8>, File)> {
 
 /// [`Append`] over one folder.
 pub struct Delivery {
-    root: Arc<Root>,
     staging: Staging,
     current: Option<Writing>,
     /// Some octets were lost on the way to the disk.
@@ -179,7 +197,7 @@ const BUFFER: usize = 128 * 1024;
 
 impl Delivery {
     pub fn new(root: &Arc<Root>, name: &MailboxName) -> Result<Self> {
-        Ok(Self { root: Arc::clone(root), staging: Staging::new(root.target(name)?), current: None, failed: false })
+        Ok(Self { staging: Staging::new(root, root.target(name)?), current: None, failed: false })
     }
 
     /// Completes the message that is being written, if any.
@@ -267,8 +285,9 @@ impl Append for Delivery {
         if self.failed {
             return Err(StoreError::Io(io::Error::other("the message could not be written")));
         }
+        self.staging.check_quota()?;
         let mut lock = self.staging.folder.lock(limits::TIME_LOCK)?;
-        let (uid_validity, uids) = self.staging.publish(&self.root, &mut lock)?;
+        let (uid_validity, uids) = self.staging.publish(&mut lock)?;
         Ok(Appended { uid_validity, uids })
     }
 }

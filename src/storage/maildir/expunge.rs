@@ -4,6 +4,7 @@ use super::file_name;
 use super::folder::Place;
 use super::index::table::Edit;
 use super::mailbox::{Located, MaildirMailbox};
+use super::quota;
 use crate::limits;
 use crate::log::{Level, log};
 use crate::storage::{Result, StoreError};
@@ -36,6 +37,7 @@ impl MaildirMailbox {
         };
         let before = self.stat_cur()?;
         let (mut removed, mut gone, mut left_new, mut failed) = (UidSet::new(), Vec::new(), false, None);
+        let (counted, mut amount) = (quota::is_kept(&self.root), quota::Amount::default());
         for mut located in all {
             if let Some(lock) = &mut lock {
                 lock.touch();
@@ -43,22 +45,28 @@ impl MaildirMailbox {
             let Some(uid) = Uid::new(located.row.uid) else { continue };
             let unlinked = self.with_file(&mut located, lock.as_mut(), |mailbox, located| {
                 if spared(mailbox, uid, located) {
-                    return Ok(false);
+                    return Ok(None);
                 }
-                mailbox.folder.place(located.place()).unlink(&located.name)?;
-                Ok(true)
+                let dir = mailbox.folder.place(located.place());
+                let size = match file_name::stored_size(&located.name) {
+                    None if counted => dir.stat(&located.name)?.size,
+                    size => size.unwrap_or(0),
+                };
+                dir.unlink(&located.name)?;
+                Ok(Some(size))
             });
             match unlinked {
-                Ok(Some(true)) => {
+                Ok(Some(Some(size))) => {
                     // Mail that cannot be moved to cur can still be removed.
                     left_new |= located.place() == Place::New;
                     removed.insert(uid);
+                    amount.add(size);
                     gone.push(located.row.uid);
                     // A file that comes under its name is another message.
                     self.keywords.forget_more(located.base());
                 }
                 // By somebody else before: then it is theirs to report.
-                Ok(Some(false) | None) => {}
+                Ok(Some(None) | None) => {}
                 Err(error) => {
                     failed = Some(error);
                     break;
@@ -66,6 +74,9 @@ impl MaildirMailbox {
             }
         }
         if !removed.is_empty() {
+            if counted {
+                quota::note(&self.root, amount.gone());
+            }
             self.folder.cur.sync()?;
             if left_new {
                 self.folder.new.sync()?;

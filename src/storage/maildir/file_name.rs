@@ -110,6 +110,11 @@ fn letters_range(name: &[u8]) -> Option<(usize, usize)> {
     Some((start, start + memchr::memchr(b',', rest).unwrap_or(rest.len())))
 }
 
+/// Whether a name has info that may carry flag letters.
+pub fn has_letters(name: &[u8]) -> bool {
+    letters_range(name).is_some()
+}
+
 /// The flag letters of a name.
 pub fn letters(name: &[u8]) -> Letters {
     let mut letters = Letters::default();

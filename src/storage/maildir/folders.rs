@@ -4,6 +4,7 @@ use super::attributes;
 use super::file_name;
 use super::folder;
 use super::mailbox::MaildirMailbox;
+use super::quota;
 use super::root::Root;
 use crate::log::{Level, Quoted, log};
 use crate::storage::{Access, Mailbox, Result, StoreError};
@@ -13,9 +14,9 @@ use std::io;
 use std::sync::Arc;
 
 /// Where a deleted folder lies while it is removed, so that nobody sees it half gone. Dovecot's name; it removes what we leave there.
-const TRASH: &[u8] = b"..DOVECOT-TRASHED";
+pub const TRASH: &[u8] = b"..DOVECOT-TRASHED";
 /// How deep below a folder files are removed.
-const DEPTH: usize = 8;
+pub const DEPTH: usize = 8;
 
 pub fn create(root: &Root, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<()> {
     if name.is_inbox() || root.exists(name)? {
@@ -68,6 +69,11 @@ pub fn delete(root: &Root, name: &MailboxName) -> Result<()> {
         }
     }
     root.dir.sync()?;
+    if quota::is_kept(root)
+        && let Ok(folder) = root.dir.open_dir(&trash)
+    {
+        quota::note(root, quota::amount_of(&folder).gone());
+    }
     if let Err(error) = root.dir.remove_tree(&trash, DEPTH) {
         log!(Level::Warning, "cannot remove all of {}: {error}", Quoted(&entry));
     }

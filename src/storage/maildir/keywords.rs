@@ -16,8 +16,8 @@ use std::io::{self, Read, Write};
 pub const LETTERS_FILE: &[u8] = b"dovecot-keywords";
 pub const MORE_FILE: &[u8] = b"imapd-keywords";
 /// The new content, which becomes the file. Whoever finds it holding the folder's lock may remove it.
-const LETTERS_TEMPORARY: &[u8] = b"dovecot-keywords.lock";
-const MORE_TEMPORARY: &[u8] = b"imapd-keywords.tmp";
+pub const LETTERS_TEMPORARY: &[u8] = b"dovecot-keywords.lock";
+pub const MORE_TEMPORARY: &[u8] = b"imapd-keywords.tmp";
 
 /// What letters stand for, and who has which further keywords.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -278,6 +278,33 @@ impl KeywordTable {
             all &= fits;
         }
         (Meaning { letters, more }, all)
+    }
+
+    /// Names letters that stand for nothing, as Dovecot does when it meets them, and writes the file of letters anew, under the folder's lock and
+    /// straight after a refresh.
+    pub fn mend_letters(&mut self, folder: &Folder, lock: &mut Lock, nameless: Letters) -> Result<()> {
+        lock.touch();
+        let mut letters = self.meaning.letters.clone();
+        nameless.iter().for_each(|letter| letters.name_unknown(letter));
+        self.write_letters(folder, &letters)?;
+        (self.meaning.letters, self.letters_stamp) = (letters, stamp(&folder.dir, LETTERS_FILE));
+        Ok(())
+    }
+
+    /// Writes the file of further keywords anew, without what is not understood, under the folder's lock and straight after a refresh.
+    pub fn mend_more(&mut self, folder: &Folder, lock: &mut Lock) -> Result<()> {
+        self.unsaved = true;
+        self.save(folder, lock)
+    }
+
+    /// Whether a letter has a name, be it one that no client can be shown.
+    pub fn names_letter(&self, letter: u8) -> bool {
+        self.meaning.letters.has_name(letter)
+    }
+
+    /// The files of letters and of further keywords as they would be written.
+    pub fn texts(&self) -> [(&'static [u8], Vec<u8>); 2] {
+        [(LETTERS_FILE, self.meaning.letters.write()), (MORE_FILE, self.meaning.more.write())]
     }
 
     fn keep(&mut self, folder: &Folder, lock: &mut Lock, Meaning { letters, more }: Meaning) -> Result<()> {

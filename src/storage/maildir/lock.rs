@@ -64,7 +64,7 @@ impl Lock {
             let changed = seen.as_ref().is_none_or(|s| s != &stat);
             seen = Some(stat);
             let out_of_time = started.elapsed() >= wait;
-            if is_stale(dir, &name, protected, &stat) || (out_of_time && !changed && from_the_future(&stat)) {
+            if is_stale(dir, &name, protected, &stat, now()) || (out_of_time && !changed && from_the_future(&stat)) {
                 log!(Level::Warning, "removing stale lock {}", String::from_utf8_lossy(&name));
                 remove_if_same(dir, &name, (stat.device, stat.inode))?;
                 std::thread::sleep(AFTER_OVERRIDE.min(wait));
@@ -124,11 +124,12 @@ fn from_the_future(stat: &Stat) -> bool {
     stat.changed.seconds > now().saturating_add(STALE)
 }
 
-fn is_stale(dir: &Dir, name: &[u8], protected: &[u8], stat: &Stat) -> bool {
+/// Whether the lock file `name`, as it was seen, is a leftover: its owner is gone, or neither it nor what it protects changed for too long. `now` is
+/// in seconds since 1970.
+pub fn is_stale(dir: &Dir, name: &[u8], protected: &[u8], stat: &Stat, now: i64) -> bool {
     if held(|h| h.contains(&(stat.device, stat.inode))) {
         return false;
     }
-    let now = now();
     if now.saturating_sub(stat.changed.seconds) >= YOUNG
         && let Some(alive) = owner_lives(dir, name)
     {

@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod attributes;
+mod courier;
 mod deliver;
 mod expunge;
 pub mod file_name;
@@ -12,6 +13,7 @@ mod flags;
 mod folder;
 pub mod folder_name;
 mod folders;
+pub mod fsck;
 mod index;
 pub mod interop;
 mod keywords;
@@ -21,6 +23,7 @@ mod mailbox;
 mod matching;
 mod message;
 pub mod more_keywords;
+pub mod quota;
 mod recent;
 mod root;
 mod scan;

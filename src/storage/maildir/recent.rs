@@ -17,12 +17,16 @@ const LENGTH: usize = 22;
 
 /// The first UID that no session was told of, if that is known.
 pub fn first_untold(dir: &Dir, uid_validity: UidValidity) -> Option<u32> {
+    read(dir).filter(|(of, _)| *of == uid_validity.get()).map(|(_, first)| first)
+}
+
+/// UIDVALIDITY and UID, if there is a file that says them.
+pub fn read(dir: &Dir) -> Option<(u32, u32)> {
     let mut text = Vec::new();
     dir.open_file(FILE).ok()?.take(LENGTH as u64 + 1).read_to_end(&mut text).ok()?;
     let mut fields = text.strip_suffix(b"\n").filter(|t| t.len() == LENGTH - 1)?.split(|&b| b == b' ');
     let mut number = || u32::try_from(decimal(fields.next()?)?).ok();
-    let (of, first) = (number()?, number()?);
-    (of == uid_validity.get()).then_some(first)
+    Some((number()?, number()?))
 }
 
 /// Under the folder's lock.

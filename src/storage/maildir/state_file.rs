@@ -2,7 +2,7 @@
 
 use super::lock::remove_if_same;
 use crate::storage::{Result, StoreError};
-use crate::sys::file::{Dir, stat_file};
+use crate::sys::file::{Dir, Stat, stat_file};
 use std::io::{self, Write};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -43,6 +43,12 @@ pub fn replace<T>(
     })
 }
 
+/// Whether a lock file, as it was seen, is a leftover, since neither it nor the file `name` changed for long. `now` is in seconds since 1970.
+pub fn is_stale(dir: &Dir, name: &[u8], lock: &Stat, now: i64) -> bool {
+    let last_sign = dir.stat(name).map_or(i64::MIN, |stat| stat.changed.seconds).max(lock.changed.seconds);
+    now.saturating_sub(last_sign) > STALE
+}
+
 fn take(dir: &Dir, lock: &[u8], name: &[u8], mode: u32, wait: Duration) -> Result<std::fs::File> {
     let (started, mut pause) = (Instant::now(), Duration::from_millis(1));
     loop {
@@ -56,8 +62,7 @@ fn take(dir: &Dir, lock: &[u8], name: &[u8], mode: u32, wait: Duration) -> Resul
             Err(error) => return Err(error.into()),
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let last_sign = dir.stat(name).map_or(i64::MIN, |stat| stat.changed.seconds).max(found.changed.seconds);
-        if i64::try_from(now).unwrap_or(0).saturating_sub(last_sign) > STALE {
+        if is_stale(dir, name, &found, i64::try_from(now).unwrap_or(0)) {
             remove_if_same(dir, lock, (found.device, found.inode))?;
             std::thread::sleep(Duration::from_millis(100));
             continue;

@@ -1,14 +1,29 @@
-//! The subscriptions file, read and replaced.
+//! The subscriptions file, read and replaced. As long as there is none, what Courier left counts.
 
+use super::interop::courier_subscribed;
 use super::interop::dovecot_subscriptions::Subscriptions;
 use super::root::Root;
 use crate::storage::Result;
 use crate::types::MailboxName;
+use std::io;
 
-const FILE: &[u8] = b"subscriptions";
+pub const FILE: &[u8] = b"subscriptions";
 
 pub fn read(root: &Root) -> Result<Vec<MailboxName>> {
-    Ok(Subscriptions::parse(&root.read_state(FILE)?).names())
+    match from_courier(root)? {
+        Some(names) => Ok(names),
+        None => Ok(Subscriptions::parse(&root.read_state(FILE)?).names()),
+    }
+}
+
+/// Courier's subscriptions, unless there is a file of our own.
+fn from_courier(root: &Root) -> Result<Option<Vec<MailboxName>>> {
+    match root.dir.stat(FILE) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(Some(courier_subscribed::parse(&root.read_state(courier_subscribed::FILE)?)))
+        }
+        _ => Ok(None),
+    }
 }
 
 pub fn subscribe(root: &Root, name: &MailboxName) -> Result<()> {
@@ -24,6 +39,11 @@ pub fn unsubscribe(root: &Root, name: &MailboxName) -> Result<()> {
 fn update(root: &Root, change: impl FnOnce(&mut Subscriptions) -> Result<bool>) -> Result<()> {
     root.replace_state(FILE, |text| {
         let mut subscriptions = Subscriptions::parse(text);
+        let spelling = root.spelling();
+        for name in from_courier(root)?.into_iter().flatten() {
+            // One that cannot be written here is lost alone.
+            let _ = subscriptions.add(&name, spelling);
+        }
         Ok(change(&mut subscriptions)?.then(|| subscriptions.write()))
     })
 }

@@ -4,6 +4,7 @@
 //! The index has what every session knows of the folder, with stamps that say what the disk looked like then. Where they still hold there is nothing to do
 //! but to take over what other sessions wrote there.
 
+use super::courier;
 use super::file_name;
 use super::folder::Place;
 use super::index::chunk::Row;
@@ -257,7 +258,7 @@ impl MaildirMailbox {
         self.without_uid = false;
         let reading = index.read()?;
         let mut before = self.record(&reading)?;
-        let mut news = self.read_list(&reading, &mut before, lock.is_some())?;
+        let mut news = self.read_list(&reading, &mut before, lock.as_deref_mut())?;
         let number = before.as_ref().map(|record| record.number);
         let mut plan = Plan::default();
         self.take_keywords(&reading, before.as_ref(), &mut plan)?;
@@ -468,7 +469,12 @@ impl MaildirMailbox {
     }
 
     /// Reads what is new in the UID list and compares it with the index. `before` becomes `None` if it turns out to be another mailbox's.
-    fn read_list(&mut self, reading: &Reading<'_>, before: &mut Option<Record>, locked: bool) -> Result<News> {
+    fn read_list(
+        &mut self,
+        reading: &Reading<'_>,
+        before: &mut Option<Record>,
+        mut lock: Option<&mut Lock>,
+    ) -> Result<News> {
         match before {
             Some(record) => self.list.resume(&record.list),
             // All of it is to be read.
@@ -479,7 +485,7 @@ impl MaildirMailbox {
                 Refreshed::Unchanged => break (Vec::new(), false),
                 Refreshed::Appended(records) => break (records, false),
                 Refreshed::Replaced(records) => break (records, true),
-                Refreshed::Missing | Refreshed::Broken(_) if !locked => {
+                Refreshed::Missing | Refreshed::Broken(_) if lock.is_none() => {
                     return Err(StoreError::Io(io::Error::other("the UID list cannot be read, nor another made")));
                 }
                 Refreshed::Broken(why) => {
@@ -487,6 +493,9 @@ impl MaildirMailbox {
                     uid_list::set_aside(&self.folder.dir)?;
                 }
                 Refreshed::Missing => {
+                    if let Some(records) = self.import_list(before.as_ref(), lock.as_deref_mut())? {
+                        return self.compare(reading, None, records, true);
+                    }
                     let header = self.header_to_be(before.as_ref());
                     return Ok(News { to_be_made: Some(header), ..News::default() });
                 }
@@ -505,6 +514,17 @@ impl MaildirMailbox {
             *before = None;
         }
         self.compare(reading, before.as_ref(), records, replaced)
+    }
+
+    /// The list of a folder that comes from Courier.
+    fn import_list(&mut self, before: Option<&Record>, lock: Option<&mut Lock>) -> Result<Option<Vec<Listed>>> {
+        let Some(lock) = lock.filter(|_| self.header.is_none() && before.is_none()) else { return Ok(None) };
+        let Some((mut header, records)) = courier::import(&self.folder, lock)? else { return Ok(None) };
+        header.guid = Header::new(header.uid_validity, new_guid()).guid;
+        let lines = records.iter().map(|r| (r.uid, r.fields.octets(), &*r.base));
+        self.list.rewrite(&self.folder.dir, &header, lines)?;
+        courier::done(&self.folder);
+        Ok(Some(records))
     }
 
     /// The first line of a list that is to be made; for a folder that the index knows, of the one that vanished.

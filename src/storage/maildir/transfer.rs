@@ -50,7 +50,7 @@ impl MaildirMailbox {
     pub(super) fn copy_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
         let target = self.root.target(target)?;
         self.refresh_keywords()?;
-        let mut staging = Staging::new(target);
+        let mut staging = Staging::new(&self.root, target);
         let mut sources = Vec::new();
         for mut located in self.locate(uids)? {
             let Some(uid) = Uid::new(located.row.uid) else { continue };
@@ -62,8 +62,9 @@ impl MaildirMailbox {
         if sources.is_empty() {
             return self.nothing_copied(&staging.folder);
         }
+        staging.check_quota()?;
         let mut lock = staging.folder.lock(limits::TIME_LOCK)?;
-        let (uid_validity, uids) = staging.publish(&self.root, &mut lock)?;
+        let (uid_validity, uids) = staging.publish(&mut lock)?;
         Ok(Copied { uid_validity, pairs: sources.into_iter().zip(uids).collect() })
     }
 

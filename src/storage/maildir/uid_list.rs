@@ -14,9 +14,9 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
 pub const FILE: &[u8] = b"dovecot-uidlist";
-const TEMPORARY: &[u8] = b"dovecot-uidlist.tmp";
+pub const TEMPORARY: &[u8] = b"dovecot-uidlist.tmp";
 /// Where a list is put that gives no UIDVALIDITY, for the administrator to look at.
-const BROKEN: &[u8] = b"imapd-uidlist.broken";
+pub const BROKEN: &[u8] = b"imapd-uidlist.broken";
 /// How much of a list's end is read to find its last record.
 const TAIL: u64 = 4 * LONGEST_LINE as u64;
 

@@ -75,6 +75,24 @@ impl Keywords {
         })
     }
 
+    /// Whether a letter has a name, be it one that is not shown.
+    pub fn has_name(&self, letter: u8) -> bool {
+        let index = letter.checked_sub(b'a').map(usize::from);
+        index.and_then(|index| self.names.get(index)).is_some_and(Option::is_some)
+    }
+
+    /// Gives a letter without a name the one that Dovecot gives it: `unknown-` and its number, with question marks until nothing has that name.
+    pub fn name_unknown(&mut self, letter: u8) {
+        let Some(index) = letter.checked_sub(b'a').map(usize::from) else { return };
+        let mut name = format!("unknown-{index}").into_bytes();
+        while self.names.iter().flatten().any(|other| other.eq_ignore_ascii_case(&name)) {
+            name.push(b'?');
+        }
+        if let Some(place @ None) = self.names.get_mut(index) {
+            *place = Some(name);
+        }
+    }
+
     /// Whether a letter has no keyword yet.
     pub fn has_room(&self) -> bool {
         self.names.iter().any(Option::is_none)
@@ -102,6 +120,14 @@ mod tests {
         assert_eq!(keywords.add(&keyword("NEW"), |_| false), Some(b'b'));
         assert_eq!(keywords.add(&keyword("next"), |letter| letter == b'd'), Some(b'f'));
         assert_eq!(keywords.write(), b"0 $Junk\n1 new\n2 alpha\n4 odd]name\n5 next\n");
+    }
+
+    #[test]
+    fn a_letter_without_a_name_gets_the_one_that_dovecot_gives() {
+        let mut keywords = Keywords::parse(b"0 Unknown-2\n1 unknown-2?\n3 taken\n");
+        "cd{`".bytes().for_each(|letter| keywords.name_unknown(letter));
+        assert_eq!(keywords.write(), b"0 Unknown-2\n1 unknown-2?\n2 unknown-2??\n3 taken\n");
+        assert!(keywords.has_name(b'c') && !keywords.has_name(b'e') && !keywords.has_name(b'A'));
     }
 
     #[test]

@@ -9,8 +9,11 @@
 use super::super::folder_name::{Spelling, from_parts, from_storage, to_storage};
 use crate::types::MailboxName;
 use crate::types::mailbox::SEPARATOR;
+use std::collections::HashSet;
 
 const VERSION_2: &[u8] = b"V\t2\n\n";
+/// PATH_MAX: at a longer line Dovecot gives the whole file up.
+const LONGEST_LINE: usize = 4096;
 
 /// The file, line by line: what we do not understand stays.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,10 +48,46 @@ impl Subscriptions {
         out
     }
 
+    /// What is wrong with the file, in a few words each: lines that Dovecot cannot read or would not have written, and a last one that is cut off.
+    /// A name that we cannot show is not wrong.
+    pub fn faults(file: &[u8]) -> Vec<&'static str> {
+        let mut faults = Vec::new();
+        if file.last().is_some_and(|&last| last != b'\n') {
+            faults.push("the last line is cut off");
+        }
+        let read = Self::parse(file);
+        let mut seen = HashSet::new();
+        faults.extend(read.lines.iter().filter_map(|line| read.fault(line, &mut seen)));
+        faults
+    }
+
+    /// The file without the lines that are at fault.
+    #[must_use]
+    pub fn mended(mut self) -> Self {
+        let mut seen = HashSet::new();
+        let keep: Vec<bool> = self.lines.iter().map(|line| self.fault(line, &mut seen).is_none()).collect();
+        let mut keep = keep.into_iter();
+        self.lines.retain(|_| keep.next().unwrap_or(true));
+        self
+    }
+
+    fn fault<'a>(&self, line: &'a [u8], seen: &mut HashSet<&'a [u8]>) -> Option<&'static str> {
+        let may_stand = |b: &u8| !b.is_ascii_control() || (self.version_2 && matches!(b, 1 | b'\t'));
+        if line.len() > LONGEST_LINE {
+            Some("a line is longer than a name can be")
+        } else if !line.iter().all(may_stand) {
+            Some("a line has a control character")
+        } else if !seen.insert(line) {
+            Some("a line is there twice")
+        } else {
+            None
+        }
+    }
+
     /// The names in the order of the file, each once.
     pub fn names(&self) -> Vec<MailboxName> {
         let mut names = Vec::new();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for name in self.lines.iter().filter_map(|line| self.name_of(line)) {
             if seen.insert(name.clone()) {
                 names.push(name);
@@ -147,6 +186,21 @@ mod tests {
         assert_eq!(two.write(), b"V\t2\n\na\tb\n");
         assert!(two.remove(&name("a/b")) && !two.remove(&name("a/b")));
         assert_eq!(two.write(), b"V\t2\n\n");
+    }
+
+    #[test]
+    fn a_faulty_line_is_told_and_mended_and_an_odd_name_is_not() {
+        let long = "x".repeat(LONGEST_LINE + 1);
+        for (file, faults, mended) in [
+            ("Work\nodd..name\nbü\n".to_owned(), 0, "Work\nodd..name\nbü\n"),
+            ("Work\nWork\n\nb\0\nc\td\n".to_owned(), 3, "Work\n"),
+            (format!("V\t2\n\na\tb\n{long}\nc\u{1}td\r\na\tb\ncut"), 4, "V\t2\n\na\tb\ncut\n"),
+        ] {
+            assert_eq!(Subscriptions::faults(file.as_bytes()).len(), faults, "{file}");
+            let written = Subscriptions::parse(file.as_bytes()).mended().write();
+            assert_eq!(String::from_utf8(written.clone()).unwrap(), mended);
+            assert!(Subscriptions::faults(&written).is_empty());
+        }
     }
 
     #[test]

@@ -348,47 +348,95 @@ impl UidList {
     }
 }
 
-/// Whether Dovecot would take the list without complaint, and if not, why: what our writer is tested against.
+/// Whether Dovecot would take the list as ours, of version 3, without complaint, and if not, why: what our writer is tested against.
 pub fn strictly_valid(file: &[u8]) -> Result<(), String> {
     let text = file.strip_suffix(b"\n").ok_or("last line without LF")?;
-    let mut lines = text.split(|&b| b == b'\n');
-    let header = lines.next().and_then(|l| l.strip_prefix(b"3 ")).ok_or("no header of version 3")?;
-    let number = |value: &[u8]| decimal(value).filter(|n| (1..=u64::from(u32::MAX)).contains(n));
-    let (mut validity, mut next) = (None, None);
-    for field in header.split(|&b| b == b' ') {
-        match field.split_first() {
-            Some((b'V', value)) => validity = number(value),
-            Some((b'N', value)) => next = number(value),
-            Some((b'G', value)) if value.len() != 32 => return Err("bad GUID".into()),
-            Some(_) => {}
-            None => return Err("empty header field".into()),
-        }
+    if !text.starts_with(b"3 ") {
+        return Err("no header of version 3".into());
     }
-    validity.ok_or("no V")?;
-    next.ok_or("no N")?;
-    let mut last = 0;
-    for line in lines {
-        let shown = String::from_utf8_lossy(line).into_owned();
-        let (uid, mut rest) = self::number(line).ok_or_else(|| format!("no UID: {shown}"))?;
-        if uid <= last || uid >= u64::from(u32::MAX) {
-            return Err(format!("UID out of order: {shown}"));
+    let mut strict = Strict::default();
+    text.split(|&b| b == b'\n').try_for_each(|line| {
+        let name = memchr::memmem::find(line, b" :").map_or(&b""[..], |at| &line[at + 2..]);
+        let with_flags = if name.contains(&b':') { Err("flags behind a file name") } else { Ok(()) };
+        let checked = strict.line(line).and(with_flags);
+        checked.map_err(|fault| format!("{fault}: {}", String::from_utf8_lossy(line)))
+    })
+}
+
+/// Reads a list line by line as severely as Dovecot does, which throws the whole list away at most of these faults.
+#[derive(Debug, Default)]
+pub struct Strict {
+    /// Of version 1, the next UID, which no record reaches.
+    below: Option<u64>,
+    begun: bool,
+    last: u64,
+}
+
+impl Strict {
+    /// Takes the next line, without its LF, and says what is wrong with it.
+    pub fn line(&mut self, line: &[u8]) -> Result<(), &'static str> {
+        if std::mem::replace(&mut self.begun, true) { self.record(line) } else { self.header(line) }
+    }
+
+    fn header(&mut self, line: &[u8]) -> Result<(), &'static str> {
+        let number = |value: &[u8]| decimal(value).filter(|n| (1..=u64::from(u32::MAX)).contains(n));
+        if let Some(fields) = line.strip_prefix(b"1 ") {
+            let mut numbers = fields.split(|&b| b == b' ').map(number);
+            let validity = numbers.next().flatten();
+            self.below = numbers.next().flatten();
+            return validity.and(self.below).map(drop).ok_or("no UIDVALIDITY or next UID");
         }
-        last = uid;
-        loop {
-            rest = rest.strip_prefix(b" ").ok_or_else(|| format!("no blank: {shown}"))?;
-            if let Some(name) = rest.strip_prefix(b":") {
-                if name.is_empty() || name.iter().any(|b| matches!(b, b'/' | b':' | 0)) {
-                    return Err(format!("bad file name: {shown}"));
+        let fields = line.strip_prefix(b"3 ").ok_or("no header of version 3 or 1")?;
+        let (mut validity, mut next) = (None, None);
+        for field in fields.split(|&b| b == b' ').filter(|field| !field.is_empty()) {
+            match field.split_first() {
+                Some((b'V', value)) => validity = number(value),
+                Some((b'N', value)) => next = number(value),
+                Some((b'G', value)) if value.len() != 32 || !value.iter().all(u8::is_ascii_hexdigit) => {
+                    return Err("bad GUID");
                 }
-                break;
+                _ => {}
+            }
+        }
+        validity.ok_or("no UIDVALIDITY")?;
+        next.ok_or("no next UID").map(drop)
+    }
+
+    fn record(&mut self, line: &[u8]) -> Result<(), &'static str> {
+        let (uid, rest) = number(line).ok_or("no UID")?;
+        if uid == 0 || uid >= u64::from(u32::MAX) {
+            return Err("UID out of range");
+        }
+        if uid <= self.last {
+            return Err("UID not above the one before");
+        }
+        self.last = uid;
+        let mut rest = rest.strip_prefix(b" ").ok_or("no blank behind the UID")?;
+        if let Some(next) = self.below {
+            if uid >= next {
+                return Err("UID not below the next UID");
+            }
+            return Self::name(base(skip_blanks(rest)));
+        }
+        loop {
+            rest = skip_blanks(rest);
+            if let Some(name) = rest.strip_prefix(b":") {
+                return Self::name(base(name));
             }
             if !rest.first().is_some_and(u8::is_ascii_uppercase) {
-                return Err(format!("bad key: {shown}"));
+                return Err(if rest.is_empty() { "no file name" } else { "unknown field" });
             }
-            rest = &rest[memchr::memchr(b' ', rest).ok_or_else(|| format!("no file name: {shown}"))?..];
+            rest = &rest[memchr::memchr(b' ', rest).ok_or("no file name")?..];
         }
     }
-    Ok(())
+
+    fn name(name: &[u8]) -> Result<(), &'static str> {
+        match name {
+            [] => Err("no file name"),
+            name if name.iter().any(|b| matches!(b, b'/' | 0 | b'\r')) => Err("bad file name"),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]

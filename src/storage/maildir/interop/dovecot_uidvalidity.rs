@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-const FILE: &[u8] = b"dovecot-uidvalidity";
+pub const FILE: &[u8] = b"dovecot-uidvalidity";
 /// How many values are tried upwards before the directory is read.
 const TRIES: usize = 10;
 /// What follows the last value: zero is none.
@@ -81,12 +81,50 @@ fn read(root: &Dir) -> Option<u32> {
 }
 
 fn largest_marker(root: &Dir) -> io::Result<Option<u32>> {
-    let mut largest = None;
+    Ok(markers(root)?.into_iter().max())
+}
+
+/// The values that markers name.
+fn markers(root: &Dir) -> io::Result<Vec<u32>> {
+    let mut values = Vec::new();
     root.each(|name, _| {
-        let value = name.strip_prefix(FILE).and_then(|n| n.strip_prefix(b".")).and_then(parse_hex);
-        largest = largest.max(value);
+        values.extend(name.strip_prefix(FILE).and_then(|n| n.strip_prefix(b".")).and_then(parse_hex));
     })?;
-    Ok(largest)
+    Ok(values)
+}
+
+/// What does not agree, in a few words; `None` if all does, or if no value was handed out yet.
+pub fn fault(root: &Dir) -> io::Result<Option<&'static str>> {
+    let there = root.stat(FILE).is_ok();
+    let (text, markers) = (read(root), markers(root)?);
+    Ok(match (text, &*markers) {
+        (None, []) if !there => None,
+        (None, _) if there => Some("is no value of eight digits"),
+        (None, _) => Some("is missing beside its marker"),
+        (Some(_), []) => Some("has no marker"),
+        (Some(text), [marker]) if text == *marker => None,
+        (Some(_), [_]) => Some("and its marker differ"),
+        (Some(_), _) => Some("has several markers"),
+    })
+}
+
+/// Makes text and marker agree on the greatest value that either names, so that none is handed out twice.
+pub fn mend(root: &Dir) -> io::Result<()> {
+    let mut markers = markers(root)?;
+    markers.sort_unstable();
+    let largest = markers.pop();
+    let Some(value) = largest.max(read(root)).and_then(UidValidity::new) else {
+        return root.unlink(FILE);
+    };
+    match largest {
+        Some(largest) if largest == value.get() => {}
+        Some(largest) => root.rename_new(&marker(largest), root, &marker(value.get()))?,
+        None => drop(root.create_new(&marker(value.get()), 0o444)?),
+    }
+    for smaller in markers {
+        root.unlink(&marker(smaller))?;
+    }
+    record(root, value).map(drop)
 }
 
 fn parse_hex(digits: &[u8]) -> Option<u32> {
@@ -123,6 +161,39 @@ mod tests {
         );
         let markers = std::fs::read_dir(place.path()).unwrap().count();
         assert_eq!(markers, 2);
+    }
+
+    #[test]
+    fn text_and_marker_are_made_to_agree_on_the_greatest_value() {
+        let files = |text: Option<&str>, markers: &[&str]| {
+            let place = tempfile::tempdir().unwrap();
+            let path = |name: &str| place.path().join(format!("dovecot-uidvalidity{name}"));
+            text.iter().for_each(|text| std::fs::write(path(""), text).unwrap());
+            markers.iter().for_each(|marker| std::fs::write(path(&format!(".{marker}")), "").unwrap());
+            let root = Dir::open(place.path()).unwrap();
+            (place, root)
+        };
+        for (text, markers, after) in [
+            (Some("0000000f"), &["0000000e"][..], "0000000f"),
+            (Some("0000000f"), &[], "0000000f"),
+            (None, &["0000000f"], "0000000f"),
+            (Some("x"), &["0000000e", "0000000f", "00000001"], "0000000f"),
+            (Some("0000000e"), &["0000000f"], "0000000f"),
+        ] {
+            let (place, root) = files(text, markers);
+            assert!(fault(&root).unwrap().is_some(), "{text:?} {markers:?}");
+            mend(&root).unwrap();
+            assert_eq!(fault(&root).unwrap(), None);
+            assert_eq!(std::fs::read_to_string(place.path().join("dovecot-uidvalidity")).unwrap(), after);
+            assert!(place.path().join(format!("dovecot-uidvalidity.{after}")).exists());
+            assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 2);
+        }
+        let (_place, root) = files(Some("nonsense"), &[]);
+        mend(&root).unwrap();
+        for (text, markers) in [(None, &[][..]), (Some("0000000f"), &["0000000f"])] {
+            assert_eq!(fault(&files(text, markers).1).unwrap(), None);
+        }
+        assert_eq!(fault(&root).unwrap(), None);
     }
 
     #[test]
