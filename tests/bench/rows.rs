@@ -5,6 +5,7 @@ use crate::mail::{self, RARE_WORD, SENDER, SUBJECT_WORD, Sizes};
 use crate::processes;
 use crate::server::{Forget, Kind, LARGE, MESSAGES_OF_USER, Mail, SMALL, Site, USERS, WORK};
 use crate::{Outcome, Sample};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How a measured value is shown. Values are seconds for one of the unit, so that less is better, but for the last three.
@@ -41,6 +42,8 @@ pub struct Row {
     pub beside: Kind,
     /// What a server has to offer for this.
     pub capability: Option<&'static str>,
+    /// What takes long and varies little is not done more often than this.
+    pub most_rounds: usize,
     /// Brings each server into the state that is measured, once before the rounds.
     pub warm: Option<fn(&Site, &Mail) -> Outcome<()>>,
     /// One round.
@@ -55,6 +58,7 @@ const ROW: Row = Row {
     goal: Goal::None,
     beside: Kind::Dovecot,
     capability: None,
+    most_rounds: usize::MAX,
     warm: None,
     run: |_, _| Err("a row without work".into()),
 };
@@ -132,6 +136,7 @@ pub const ROWS: &[Row] = &[
         name: "envelope-first",
         what: "ENVELOPE, size, date, nothing cached",
         goal: Goal::Part(0.5),
+        most_rounds: 3,
         run: |site, _| fetch_first(site, ENVELOPE, ENVELOPE_ITEMS),
         ..ROW
     },
@@ -147,6 +152,7 @@ pub const ROWS: &[Row] = &[
         name: "structure-first",
         what: "BODYSTRUCTURE, nothing cached",
         goal: Goal::Part(0.5),
+        most_rounds: 3,
         run: |site, _| fetch_first(site, STRUCTURE, STRUCTURE_ITEMS),
         ..ROW
     },
@@ -162,6 +168,7 @@ pub const ROWS: &[Row] = &[
         name: "fields-first",
         what: "six header fields, nothing cached",
         goal: Goal::Part(0.5),
+        most_rounds: 3,
         run: |site, _| fetch_first(site, FIELDS, FIELDS_ITEMS),
         ..ROW
     },
@@ -247,7 +254,7 @@ pub const ROWS: &[Row] = &[
         what: "MOVE of 10,000",
         goal: Goal::Part(1.0 / 3.0),
         capability: Some("MOVE"),
-        run: move_,
+        run: move_messages,
         ..ROW
     },
     Row { name: "store", what: "STORE of 10,000", goal: Goal::Part(1.0 / 3.0), run: store, ..ROW },
@@ -368,6 +375,7 @@ pub const ROWS: &[Row] = &[
         what: "2,000 sessions in IDLE: processor time",
         unit: Unit::Processor,
         goal: Goal::Below(0.01),
+        most_rounds: 1,
         run: idle_many,
         ..ROW
     },
@@ -566,7 +574,7 @@ fn copy(site: &Site, mail: &Mail) -> Outcome<Sample> {
     Ok(sample)
 }
 
-fn move_(site: &Site, mail: &Mail) -> Outcome<Sample> {
+fn move_messages(site: &Site, mail: &Mail) -> Outcome<Sample> {
     let mut client = copied(site, mail)?;
     client.run("CREATE Moved")?;
     let start = Instant::now();
@@ -740,7 +748,7 @@ fn idle_memory(site: &Site, user: Option<usize>, transport: Transport) -> Outcom
     })
 }
 
-fn memory_of_work(site: &Site, measure: fn(&std::collections::BTreeSet<i32>) -> Outcome<f64>) -> Outcome<Sample> {
+fn memory_of_work(site: &Site, measure: fn(&BTreeSet<i32>) -> Outcome<f64>) -> Outcome<Sample> {
     site.session()?.logout()?;
     of_session(site, measure, || {
         let mut client = site.selected("INBOX", site.inbox())?;
@@ -752,20 +760,23 @@ fn memory_of_work(site: &Site, measure: fn(&std::collections::BTreeSet<i32>) -> 
 
 fn of_session(
     site: &Site,
-    measure: fn(&std::collections::BTreeSet<i32>) -> Outcome<f64>,
+    measure: fn(&BTreeSet<i32>) -> Outcome<f64>,
     begin: impl FnOnce() -> Outcome<Client>,
 ) -> Outcome<Sample> {
     let before = at_rest(site)?;
     let client = begin()?;
     let all = at_rest(site)?;
-    let theirs = all.difference(&before).copied().collect();
+    let theirs: BTreeSet<i32> = all.difference(&before).copied().collect();
+    if theirs.is_empty() {
+        return Err("the session has no process of its own".into());
+    }
     let value = measure(&theirs)?;
     drop(client);
     Ok(Sample::of(value))
 }
 
 /// The server's processes once none comes and none goes.
-fn at_rest(site: &Site) -> Outcome<std::collections::BTreeSet<i32>> {
+fn at_rest(site: &Site) -> Outcome<BTreeSet<i32>> {
     const REST: Duration = Duration::from_millis(300);
     let mut before = processes::tree(site.pid());
     for _ in 0..100 {
