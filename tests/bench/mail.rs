@@ -1,7 +1,7 @@
 //! The mail that both servers are given: made up, but with sizes, structures, charsets, threads and file names as they are found in a
 //! mailbox of years. The same number always makes the same message.
 
-use crate::Outcome;
+use crate::{Outcome, go_on};
 use std::fmt::Write as _;
 use std::fs::{self, File, FileTimes};
 use std::io::Write as _;
@@ -462,6 +462,7 @@ fn make_one(maildir: &Path, numbers: Range<usize>, sizes: Sizes, owner: Owner) -
     owner.give(&keywords)?;
     let mut made = Made { messages: 0, octets: 0 };
     for number in numbers {
+        go_on()?;
         let message = message(number, sizes);
         let name = format!("cur/{}{}", base_name(number, &message), flags(number));
         write(&maildir.join(&name), &message, time(number), owner)?;

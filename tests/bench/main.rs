@@ -19,8 +19,8 @@ use std::error::Error;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -112,11 +112,18 @@ fn plan() -> Outcome<Option<Plan>> {
     }))
 }
 
+/// Set by the signals that end a program, so that what was made is removed.
+static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// An error once somebody wants an end.
+fn go_on() -> Outcome<()> {
+    if INTERRUPTED.load(Ordering::Relaxed) { Err("interrupted".into()) } else { Ok(()) }
+}
+
 /// Whether every answer was complete. That a goal is missed is no failure.
 fn measure(plan: &Plan) -> Outcome<bool> {
-    let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, interrupted.clone())?;
+        signal_hook::flag::register(signal, INTERRUPTED.clone())?;
     }
     raise_limit_of_files()?;
     let mut directory = tempfile::Builder::new().prefix("imapd-bench.").tempdir()?;
@@ -141,9 +148,7 @@ fn measure(plan: &Plan) -> Outcome<bool> {
     println!("{:18} {:50} {:>15} {:>12} {:>7}  goal", "", "", "imapd", "Dovecot", "ratio");
     let (mut missed, mut failed) = (Vec::new(), Vec::new());
     for row in &plan.rows {
-        if interrupted.load(Ordering::Relaxed) {
-            return Err("interrupted".into());
-        }
+        go_on()?;
         if row.unit == Unit::Memory && !nix::unistd::geteuid().is_root() {
             println!("{:18} {}: wants a process for each session, and so root", row.name, row.what);
             continue;
