@@ -24,6 +24,9 @@ FUZZ_SECONDS  = 180
 CHECK_SECONDS = 4
 FUZZ_TARGETS  = $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs)))
 
+# How many messages `make bench` makes.
+N          = 100000
+
 # libFuzzer on stable Rust: what cargo-fuzz would pass, but for the sanitizers, which need nightly.
 FUZZ_HOST  = $(shell $(CARGO) -vV 2>/dev/null | sed -n 's/^host: //p')
 FUZZ_FLAGS = --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -91,8 +94,15 @@ fuzz-one:
 	    -print_final_stats=1 $(if $(wildcard tests/fuzz/imap.dict),-dict=tests/fuzz/imap.dict) \
 	    -artifact_prefix=tests/fuzz/artifacts/$(FUZZ)- $(TARGET)/fuzz/corpus/$(FUZZ) tests/fuzz/corpus/$(FUZZ)
 
-bench: build-packages
-	$(CARGO) bench --locked
+bench-packages: build-packages
+	@sh contrib/debian-packages bench
+
+# N messages beside Dovecot. ROWS names the rows to run, else all; BENCH="--keep", "--quick", "--list" or "--help" says more.
+bench: bench-packages
+	$(CARGO) bench --locked --bench walltime -- --messages $(N) $(BENCH) $(ROWS)
+
+bench-million: bench-packages
+	$(CARGO) bench --locked --bench walltime -- --million $(BENCH) $(ROWS)
 
 # Builds only where nothing is built yet: `make && sudo make install` needs no Rust for root.
 install:
@@ -129,4 +139,4 @@ clean:
 	$(CARGO) clean
 	rm -rf tests/fuzz/target tests/fuzz/artifacts imapd-*.tar.gz
 
-.PHONY: all run build-packages check-packages check fmt lint test clients fuzz fuzz-each fuzz-one bench install uninstall dist clean
+.PHONY: all run build-packages check-packages bench-packages check fmt lint test clients fuzz fuzz-each fuzz-one bench bench-million install uninstall dist clean

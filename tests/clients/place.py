@@ -182,7 +182,8 @@ class Place:
         except OSError:
             return ""
 
-    def stop(self):
+    def end(self):
+        """Ends the server; the place stays."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -190,6 +191,9 @@ class Place:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+    def stop(self):
+        self.end()
         self.clean_up()
         self.last_log = self.logged()
         shutil.rmtree(self.directory, ignore_errors=True)

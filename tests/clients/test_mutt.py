@@ -1,9 +1,10 @@
-"""mutt on a terminal: reads, flags, copies, deletes, sees new mail."""
+"""mutt on a terminal: reads, flags, copies, deletes, sees new mail; over IMAP, and as a second program on the same Maildir."""
 
 import os
+import re
 
-from place import HOST, message, run_on_terminal, write
-from scenario import Scenario, crlf, everywhere
+from place import HOST, PasswordFile, message, run_on_terminal, write
+from scenario import Scenario, crlf, everywhere, expect, ids, message_id
 
 
 class Mutt(Scenario):
@@ -77,3 +78,60 @@ unset mail_check_stats
 
 globals().update(everywhere(Mutt))
 del Mutt
+
+
+class MuttOnMaildir(Scenario):
+    """mutt on the files themselves, as its user on the server has it, while a session of imapd has them open."""
+
+    needs = ("mutt",)
+    place_type = PasswordFile
+
+    def mutt(self, keys):
+        configuration = write(self.place.path("muttrc"), f"""
+set folder={self.place.maildir} spoolfile={self.place.maildir} mbox_type=Maildir
+set from=test@example.org realname=Test record="" postponed=""
+set confirmcreate=no confirmappend=no delete=yes mark_old=no maildir_trash=no
+set sort=mailbox-order wait_key=no read_inc=0 write_inc=0 quit=yes move=no beep=no help=no print=yes
+""")
+        environment = {**os.environ, "HOME": self.place.directory, "TERM": "vt100", "LC_ALL": "C.UTF-8"}
+        return run_on_terminal("mutt", "-n", "-F", configuration, "-e", f'push "{keys}"', env=environment)
+
+    def test_reads_what_we_write_and_we_read_what_it_writes(self):
+        client = self.place.login()
+        expect(client.create("Archive"))
+        for number, flags in ((1300, None), (1301, r"(\Seen \Flagged $Label1)"), (1302, r"(\Answered)"), (1303, r"(\Seen)"), (1304, None)):
+            expect(client.append("INBOX", flags, None, message(number)))
+        self.place.deliver(message(1305), "1700001305.M1P1.mx")
+        expect(client.select())
+        numbers = {message_id(item[1]): item[0].split()[2] for item in
+                   expect(client.fetch("1:*", "(UID BODY.PEEK[HEADER])")) if isinstance(item, tuple)}
+
+        read, answered = self.place.path("read"), self.place.path("answered")
+        one = "<limit>~i m{}@<enter><first-entry>"
+        self.mutt(f"<limit>~F<enter><first-entry><pipe-message>cat > {read}<enter>"
+                  f"<limit>~Q<enter><first-entry><pipe-message>cat > {answered}<enter>"
+                  + one.format(1301) + "<clear-flag>!"
+                  + one.format(1300) + "<flag-message><set-flag>r"
+                  + one.format(1303) + "<delete-message>"
+                  + one.format(1304) + "<copy-message>=.Archive<enter>"
+                  + one.format(1305) + "<display-message><exit>"
+                  + "<limit>all<enter><sync-mailbox><exit>")
+        # What we wrote, it read.
+        for path, number in ((read, 1301), (answered, 1302)):
+            with open(path, "rb") as file:
+                self.assertEqual(message_id(file.read()), f"<m{number}@example.org>")
+        # What it wrote, the session that was there all the time learns, and nobody gets another UID.
+        gone = expect(client.noop()) and client.response("EXPUNGE")[1]
+        self.assertEqual(len(gone), 1)
+        lines = [item for item in expect(client.fetch("1:*", "(UID FLAGS BODY.PEEK[HEADER])")) if isinstance(item, tuple)]
+        self.assertEqual({message_id(item[1]) for item in lines}, ids((1300, 1301, 1302, 1304, 1305)))
+        for item in lines:
+            self.assertIn(b"UID " + numbers[message_id(item[1])] + b" ", item[0])
+        client.logout()
+        flags = {key: value[0] for key, value in self.contents().items()}
+        self.assertEqual(flags, {"<m1300@example.org>": {"\\Flagged", "\\Answered", "\\Seen"},
+                                 "<m1301@example.org>": {"\\Seen", "$Label1"}, "<m1302@example.org>": {"\\Answered"},
+                                 "<m1304@example.org>": set(), "<m1305@example.org>": {"\\Seen"}})
+        # mutt writes the body's length into the header of what it copies.
+        archive = {key: re.sub(rb"(Content-Length|Lines): \d+\r\n", b"", value[1]) for key, value in self.contents("Archive").items()}
+        self.assertEqual(archive, {"<m1304@example.org>": crlf(message(1304))})
