@@ -55,9 +55,13 @@ pub fn tell(channel: &mut Channel, selected: &mut Selected, enabled: Enabled, ne
 pub fn enable_condstore(channel: &mut Channel, enabled: &mut Enabled, selected: Option<&Selected>) {
     let before = std::mem::replace(&mut enabled.condstore, true);
     if let (false, Some(selected)) = (before, selected) {
-        let code = Code::HighestModSeq(selected.told_to);
-        response::status(&mut channel.out, None, Condition::Ok, Some(&code), "Highest modification sequence");
+        untagged_highest(&mut channel.out, &Code::HighestModSeq(selected.told_to));
     }
+}
+
+/// `* OK [HIGHESTMODSEQ n]`
+pub fn untagged_highest(out: &mut Vec<u8>, code: &Code) {
+    response::status(out, None, Condition::Ok, Some(code), "Highest modification sequence");
 }
 
 /// Before a tagged answer: HIGHESTMODSEQ, if the client would not find the right value by itself, which is the greatest that it was told of any message
