@@ -56,7 +56,7 @@ pub const KEYWORDS_OF_MAILBOX: usize = 1000;
 /// All mail of one user in the memory store, which else could take the machine's memory.
 pub const MEMORY_OF_USER: u64 = 512 * 1024 * 1024;
 /// Ranges of UIDs in what a mailbox in memory remembers of its expunges. A client that was away longer is told of every UID that is not there.
-pub const EXPUNGED_RANGES: usize = 10_000;
+pub const EXPUNGED_RANGES: usize = 1000;
 /// Flags given in one command.
 pub const FLAGS_OF_COMMAND: usize = 1000;
 

@@ -323,6 +323,24 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_extensions_look_no_further_than_they_must() {
+        let thread: &[u8] = b"Message-ID: <b@x>\nReferences: <a@x>\n\nbody\n";
+        let mut mailbox = fake(&[b"Message-ID: <a@x>\n\nbody\n", thread, MESSAGE]);
+        assert_eq!(run(&Query::ModSeq(2), &mut mailbox, Extent::All), []);
+        assert_eq!(run(&Query::ModSeq(1), &mut mailbox, Extent::All), [1, 2, 3]);
+        assert_eq!(run(&Query::EmailId(ObjectId::new('E', 2)), &mut mailbox, Extent::All), [2]);
+        assert_eq!(run(&Query::SaveDateSupported, &mut mailbox, Extent::All), [1, 2, 3]);
+        // Nobody knows when these came, so the other date counts.
+        assert_eq!(run(&Query::SavedOn(Date::from_days(2)), &mut mailbox, Extent::All), [2]);
+        assert_eq!(run(&Query::SavedBefore(Date::from_days(2)), &mut mailbox, Extent::All), [1]);
+        assert_eq!(mailbox.opened, 0);
+        let of_a = Query::ThreadId(ObjectId::of('T', b"a@x"));
+        assert_eq!(run(&of_a, &mut mailbox, Extent::All), [1, 2]);
+        assert_eq!(run(&Query::And(vec![of_a, Query::SavedSince(Date::from_days(2))]), &mut mailbox, Extent::All), [2]);
+        assert_eq!(mailbox.opened, 5);
+    }
+
+    #[test]
     fn a_key_of_the_header_does_not_read_the_body() {
         let large = [MESSAGE, &b"line\n".repeat(400_000)].concat();
         let mut mailbox = fake(&[&large]);

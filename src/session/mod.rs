@@ -313,13 +313,7 @@ impl Session {
             match (updates::highest_modseq(selected, self.enabled), &mut outcome) {
                 // Where RFC 7162 section 3.2.7 wants it.
                 (Some(code), Ok(Done { code: place @ None, .. })) => *place = Some(code),
-                (Some(code), _) => response::status(
-                    &mut self.channel.out,
-                    None,
-                    Condition::Ok,
-                    Some(&code),
-                    "Highest modification sequence",
-                ),
+                (Some(code), _) => updates::untagged_highest(&mut self.channel.out, &code),
                 (None, _) => {}
             }
         }

@@ -55,9 +55,13 @@ pub fn tell(channel: &mut Channel, selected: &mut Selected, enabled: Enabled, ne
 pub fn enable_condstore(channel: &mut Channel, enabled: &mut Enabled, selected: Option<&Selected>) {
     let before = std::mem::replace(&mut enabled.condstore, true);
     if let (false, Some(selected)) = (before, selected) {
-        let code = Code::HighestModSeq(selected.told_to);
-        response::status(&mut channel.out, None, Condition::Ok, Some(&code), "Highest modification sequence");
+        untagged_highest(&mut channel.out, &Code::HighestModSeq(selected.told_to));
     }
+}
+
+/// `* OK [HIGHESTMODSEQ n]`
+pub fn untagged_highest(out: &mut Vec<u8>, code: &Code) {
+    response::status(out, None, Condition::Ok, Some(code), "Highest modification sequence");
 }
 
 /// Before a tagged answer: HIGHESTMODSEQ, if the client would not find the right value by itself, which is the greatest that it was told of any message
@@ -242,6 +246,8 @@ mod tests {
         arbtest::arbtest(|u| {
             let (_peer, mut channel) = channel();
             let mut selected = selected(&[1, 2, 3], Changes::default());
+            let qresync = u.arbitrary()?;
+            let enabled = Enabled { condstore: qresync, qresync, ..Enabled::default() };
             // What the client believes, and the messages that it will be told of, in their order.
             let mut believed = vec![1, 2, 3];
             let mut coming = VecDeque::new();
@@ -259,9 +265,19 @@ mod tests {
                 selected.mailbox =
                     remade(&selected, Changes { arrived: set(&arrived), expunged, ..Changes::default() });
                 let news = if u.arbitrary()? { News::All } else { News::NoExpunge };
-                tell(&mut channel, &mut selected, Enabled::default(), news).unwrap();
+                tell(&mut channel, &mut selected, enabled, news).unwrap();
                 for line in said(&mut channel) {
                     let words: Vec<&str> = line.split(' ').collect();
+                    if words[1] == "VANISHED" {
+                        assert!(qresync && news == News::All);
+                        for range in words[2].split(',') {
+                            let (first, last) = range.split_once(':').unwrap_or((range, range));
+                            for uid in first.parse().unwrap()..=last.parse().unwrap() {
+                                believed.remove(believed.iter().position(|&known| known == uid).unwrap());
+                            }
+                        }
+                        continue;
+                    }
                     let number: usize = words[1].parse().unwrap();
                     match words[2] {
                         "EXISTS" => {
@@ -269,7 +285,7 @@ mod tests {
                             believed.resize_with(number, || coming.pop_front().unwrap());
                         }
                         "EXPUNGE" => {
-                            assert_eq!(news, News::All);
+                            assert!(!qresync && news == News::All);
                             believed.remove(number - 1);
                         }
                         other => panic!("{other}"),
@@ -278,7 +294,7 @@ mod tests {
                 let view: Vec<u32> = selected.messages().map(|(_, uid)| uid.get()).collect();
                 assert_eq!(believed, view);
             }
-            tell(&mut channel, &mut selected, Enabled::default(), News::All).unwrap();
+            tell(&mut channel, &mut selected, enabled, News::All).unwrap();
             let view: Vec<Uid> = selected.messages().map(|(_, uid)| uid).collect();
             assert!(view.into_iter().eq(selected.mailbox.uids().iter()));
             Ok(())

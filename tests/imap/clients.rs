@@ -1,7 +1,7 @@
 //! What mail programs send, word for word, and what each of them cannot do without. The rules behind it are in `man imapd`; here is one test for each program.
 
-use crate::on_both_stores;
-use crate::support::{Answer, Client, Part, Response, Server};
+use crate::support::{Answer, Client, Form, Part, Response, Server};
+use crate::{on_both_stores, on_stores_with_modseqs};
 
 const PLAIN: &[u8] =
     b"From: a@example.org\r\nTo: b@example.org\r\nSubject: plain\r\nMessage-ID: <1@x>\r\n\r\nfirst line\r\nsecond line\r\n";
@@ -447,6 +447,44 @@ on_both_stores! {
         assert!(special("Gesendet", "\\Sent") && !special("Sent", "\\Sent"), "{answer:?}");
         assert!(special("Trash", "\\Trash") && special("Drafts", "\\Drafts"), "{answer:?}");
         assert!(special("Junk", "\\Junk") && special("Archives", "\\Archive"), "{answer:?}");
+    }
+}
+
+on_stores_with_modseqs! {
+    fn neomutt_with_qresync_catches_up_with_one_uid_fetch(server) {
+        let mut client = with_mail(server);
+        client.ok("ENABLE QRESYNC");
+        let highest = client.ok("SELECT \"INBOX\"").highest_modseq();
+        client.ok("UID FETCH 1:3 (UID FLAGS)");
+        client.ok("CLOSE");
+        let mut other = server.connect();
+        other.ok("SELECT INBOX");
+        other.ok("STORE 1 +FLAGS (\\Seen)");
+        other.ok("STORE 2 +FLAGS (\\Deleted)");
+        other.ok("EXPUNGE");
+        client.ok("SELECT \"INBOX\"");
+        let answer = client.ok(&format!("UID FETCH 1:3 (FLAGS) (CHANGEDSINCE {highest} VANISHED)"));
+        assert_eq!((answer.vanished(Form::Earlier), fetched(&answer)), (vec![2], vec![1]));
+    }
+
+    fn fairemail_sees_by_status_whether_anything_changed(server) {
+        let mut client = with_mail(server);
+        let mut highest = || client.ok("STATUS INBOX (UIDVALIDITY HIGHESTMODSEQ)").status("INBOX", "HIGHESTMODSEQ");
+        let before = highest();
+        assert_eq!(highest(), before);
+        let mut other = server.connect();
+        other.ok("SELECT INBOX");
+        for command in ["STORE 1 +FLAGS (\\Deleted)", "EXPUNGE"] {
+            let before = highest();
+            other.ok(command);
+            assert!(highest() > before, "{command}");
+        }
+    }
+
+    fn ios_mail_asks_for_all_changes_since_zero(server) {
+        let mut client = in_inbox(server);
+        let answer = client.ok("UID FETCH 1:* (UID FLAGS) (CHANGEDSINCE 0)");
+        assert_eq!(fetched(&answer), [1, 2, 3]);
     }
 }
 

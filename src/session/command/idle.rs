@@ -27,13 +27,7 @@ pub fn idle(context: &mut Context<'_>, selected: &mut Option<Selected>) -> Resul
         if let Some(selected) = selected {
             updates::tell(context.channel, selected, *context.enabled, News::All)?;
             if let Some(code) = updates::highest_modseq(selected, *context.enabled) {
-                response::status(
-                    &mut context.channel.out,
-                    None,
-                    Condition::Ok,
-                    Some(&code),
-                    "Highest modification sequence",
-                );
+                updates::untagged_highest(&mut context.channel.out, &code);
             }
         }
         if Instant::now() >= keepalive {

@@ -75,7 +75,7 @@ fn describe(context: &mut Context<'_>, selected: &Selected, old_name: Option<&st
     tell(out, Code::UidValidity(opened.uid_validity()), "UIDs valid");
     tell(out, Code::UidNext(opened.uid_next()), "Predicted next UID");
     if enabled.condstore || !(withheld.has("CONDSTORE") && withheld.has("QRESYNC")) {
-        tell(out, Code::HighestModSeq(selected.told_to), "Highest modification sequence");
+        updates::untagged_highest(out, &Code::HighestModSeq(selected.told_to));
     }
     if !withheld.has("OBJECTID") {
         tell(out, Code::MailboxId(opened.id()), "Mailbox identifier");
