@@ -35,7 +35,7 @@ impl Place {
         self.root.join(path)
     }
 
-    fn remove_index(&self) {
+    pub fn remove_index(&self) {
         ["imapd-index", "imapd-index-lock", "imapd-index-state"]
             .iter()
             .for_each(|f| fs::remove_file(self.path(f)).unwrap());
