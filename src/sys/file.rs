@@ -232,7 +232,7 @@ impl Dir {
         Ok(linkat(&self.fd, from, &target.fd, to, AtFlags::empty())?)
     }
 
-    /// Sets the permission bits of a file or directory, not those of a link's target where the system can tell.
+    /// Sets the permission bits of a file or directory, following a link: look first what it is.
     pub fn set_mode(&self, name: &[u8], mode: u32) -> io::Result<()> {
         let bits = Mode::from_bits_truncate(mode & 0o7777);
         Ok(fchmodat(&self.fd, name, bits, FchmodatFlags::FollowSymlink)?)

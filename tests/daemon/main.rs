@@ -3,6 +3,7 @@
 #[path = "../support/daemon.rs"]
 mod support;
 
+mod dovecot;
 mod errors;
 mod exhausted;
 mod faults;

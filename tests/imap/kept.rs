@@ -236,3 +236,22 @@ on_keeping_stores! {
         assert_eq!(client.ok("FETCH 1 BODY.PEEK[]").item(1, "BODY[]").unwrap().bytes(), large);
     }
 }
+
+/// The name of a file claims a size that it might have and has not.
+#[test]
+fn a_wrong_size_in_a_file_name_costs_one_connection_at_most() {
+    let server = Server::maildir();
+    server.connect().ok("SELECT INBOX");
+    let large = b"line\n".repeat(60_000);
+    let claimed = 359_999;
+    let name = format!("1700000000.M1.host,S={},W={claimed}:2,", large.len());
+    std::fs::write(server.root().unwrap().join("cur").join(name), &large).unwrap();
+    let mut client = filled(&server, &[]);
+    client.send("FETCH 1 BODY.PEEK[]");
+    assert_eq!(client.line_or_end().unwrap(), format!("* 1 FETCH (BODY[] {{{claimed}}}"));
+    assert!(client.octets_to_the_end().len() < claimed);
+    drop(client);
+    let answer = filled(&server, &[]).ok("FETCH 1 (RFC822.SIZE BODY.PEEK[])");
+    assert_eq!(answer.item(1, "RFC822.SIZE").unwrap().number(), 360_000);
+    assert_eq!(answer.item(1, "BODY[]").unwrap().bytes(), b"line\r\n".repeat(60_000));
+}

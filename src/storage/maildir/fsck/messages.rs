@@ -111,8 +111,13 @@ pub fn check(
 /// A name that no message can have: it becomes a new message.
 fn rename_odd(check: &mut Check<'_>, folder: &Folder, lock: Option<&mut Lock>, place: Place, name: &[u8]) {
     check.found_locked(path(folder, place, name), "has a name that no message can have", lock, |_| {
-        folder.place(place).rename_new(name, &folder.new, &file_name::unique())?;
-        Ok("renamed, to be found as new mail")
+        let dir = folder.place(place);
+        let fresh = match file_name::letters(name) {
+            letters if letters.is_empty() => file_name::unique(),
+            letters => file_name::with_letters(&file_name::unique(), letters),
+        };
+        dir.rename_new(name, dir, &fresh)?;
+        Ok("renamed; it gets a UID")
     });
 }
 

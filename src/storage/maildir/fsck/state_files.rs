@@ -91,10 +91,7 @@ pub fn uid_validity(check: &mut Check<'_>) {
     }
     match fault {
         Ok(None) => {}
-        Ok(Some(what)) => check.found(path, what, |root| {
-            dovecot_uidvalidity::mend(&root.dir)?;
-            Ok("both have the greatest value now")
-        }),
+        Ok(Some(what)) => check.found(path, what, |root| Ok(dovecot_uidvalidity::mend(&root.dir)?)),
         Err(error) => check.cannot_look(path, &error.into()),
     }
 }

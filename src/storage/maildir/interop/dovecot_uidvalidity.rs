@@ -108,13 +108,14 @@ pub fn fault(root: &Dir) -> io::Result<Option<&'static str>> {
     })
 }
 
-/// Makes text and marker agree on the greatest value that either names, so that none is handed out twice.
-pub fn mend(root: &Dir) -> io::Result<()> {
+/// Makes text and marker agree on the greatest value that either names, so that none is handed out twice, and says what was done.
+pub fn mend(root: &Dir) -> io::Result<&'static str> {
     let mut markers = markers(root)?;
     markers.sort_unstable();
     let largest = markers.pop();
     let Some(value) = largest.max(read(root)).and_then(UidValidity::new) else {
-        return root.unlink(FILE);
+        root.unlink(FILE)?;
+        return Ok("removed: the time is greater than any value that was handed out");
     };
     match largest {
         Some(largest) if largest == value.get() => {}
@@ -124,7 +125,8 @@ pub fn mend(root: &Dir) -> io::Result<()> {
     for smaller in markers {
         root.unlink(&marker(smaller))?;
     }
-    record(root, value).map(drop)
+    record(root, value)?;
+    Ok("file and marker have the greatest value now")
 }
 
 fn parse_hex(digits: &[u8]) -> Option<u32> {
