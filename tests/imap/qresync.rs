@@ -427,7 +427,7 @@ fn client_command(client: &Client, random: &mut Unstructured<'_>) -> Result<Stri
         return Ok("NOOP".into());
     }
     let number = random.int_in_range(1..=count)?;
-    Ok(match random.int_in_range(0..=7)? {
+    Ok(match random.int_in_range(0..=12)? {
         0 => "NOOP".into(),
         1 => format!("STORE {number} +FLAGS (\\Seen)"),
         2 => format!("STORE 1:{number} -FLAGS.SILENT (\\Seen \\Flagged)"),
@@ -435,6 +435,11 @@ fn client_command(client: &Client, random: &mut Unstructured<'_>) -> Result<Stri
         4 => format!("FETCH {number} BODY[]"),
         5 => "EXPUNGE".into(),
         6 => "UID FETCH 1:* (FLAGS MODSEQ)".into(),
+        7 => format!("UID STORE 1:* (UNCHANGEDSINCE {since}) -FLAGS (\\Deleted $a)"),
+        8 => format!("UID FETCH 1:* (FLAGS) (CHANGEDSINCE {since} VANISHED)"),
+        9 => format!("COPY {number} INBOX"),
+        10 => format!("MOVE {number} INBOX"),
+        11 => format!("STORE {number} FLAGS ($a \\Deleted)"),
         _ => format!("SEARCH MODSEQ {since}"),
     })
 }
