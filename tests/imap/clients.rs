@@ -1,7 +1,7 @@
 //! What mail programs send, word for word, and what each of them cannot do without. The rules behind it are in `man imapd`; here is one test for each program.
 
+use crate::on_both_stores;
 use crate::support::{Answer, Client, Form, Part, Response, Server};
-use crate::{on_both_stores, on_stores_with_modseqs};
 
 const PLAIN: &[u8] =
     b"From: a@example.org\r\nTo: b@example.org\r\nSubject: plain\r\nMessage-ID: <1@x>\r\n\r\nfirst line\r\nsecond line\r\n";
@@ -450,7 +450,7 @@ on_both_stores! {
     }
 }
 
-on_stores_with_modseqs! {
+on_both_stores! {
     fn neomutt_with_qresync_catches_up_with_one_uid_fetch(server) {
         let mut client = with_mail(server);
         client.ok("ENABLE QRESYNC");

@@ -1,7 +1,7 @@
 //! CONDSTORE (RFC 7162 section 3.1): when messages changed, and changes on condition.
 
+use crate::on_both_stores;
 use crate::support::{Answer, Client, Response, Server};
-use crate::{on_both_stores, on_stores_with_modseqs};
 
 const MESSAGE: &[u8] = b"Subject: a\r\n\r\nx\r\n";
 
@@ -90,7 +90,7 @@ on_both_stores! {
     }
 }
 
-on_stores_with_modseqs! {
+on_both_stores! {
     fn each_enabling_command_tells_the_highest_time_once_and_turns_the_others_on(server) {
         in_inbox(server, 2);
         for command in [

@@ -1,6 +1,6 @@
 //! The transcripts printed in RFC 3501, RFC 9051, RFC 7162, RFC 8474 and RFC 8514, replayed in both revisions. `transcripts/README` has the format.
 
-use crate::on_stores_with_modseqs;
+use crate::on_both_stores;
 use crate::support::session::Server;
 use imapd::testing::storage::{Access, MailStore, MailboxStatus, StatusWanted};
 use imapd::testing::types::flag::FlagChange;
@@ -26,7 +26,7 @@ fn the_examples_of_the_standards_on_maildir() {
     replay_all(EXAMPLES, 80, Server::maildir);
 }
 
-on_stores_with_modseqs! {
+on_both_stores! {
     fn the_examples_of_condstore_and_qresync(server) {
         replay_all(OF_CONDSTORE, 45, if server.root().is_some() { Server::maildir } else { Server::memory });
     }

@@ -228,9 +228,3 @@ macro_rules! on_memory {
         })+
     };
 }
-
-/// The same on each store that remembers when what changed.
-#[macro_export]
-macro_rules! on_stores_with_modseqs {
-    ($($tests:tt)+) => { $crate::on_memory! { $($tests)+ } };
-}

@@ -46,6 +46,13 @@ impl MaildirMailbox {
             // What other programs did must have its time before times are compared.
             self.catch_up(&mut lock)?;
         }
+        if let Some(since) = unchanged_since {
+            let all = self.locate(uids)?;
+            if all.iter().all(|located| located.row.modseq > since) {
+                let modified = all.iter().filter_map(|located| Uid::new(located.row.uid)).collect();
+                return Ok(Stored { flags: Vec::new(), modified });
+            }
+        }
         if change != FlagChange::Remove && self.keywords.lacks(flags.keywords().iter()) {
             let in_use = self.letters_in_use();
             self.keywords.provide(&self.folder, &mut lock, flags.keywords().iter(), in_use)?;

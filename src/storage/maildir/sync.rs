@@ -384,10 +384,9 @@ impl MaildirMailbox {
         let Plan { renamed, mut fields, more, touched, gone, arrived } = plan;
         let changed =
             !(renamed.is_empty() && fields.is_empty() && more.is_empty() && touched.is_empty() && gone.is_empty());
-        if (changed || !arrived.is_empty()) && !is_new {
-            record.highest = record.highest.next(clock::microseconds());
-        }
-        let modseq = record.highest;
+        let modseq = if is_new { record.highest } else { record.highest.next(clock::microseconds()) };
+        // Files that only lie elsewhere are nothing that a client hears of.
+        let mut is_told = !arrived.is_empty();
         if changed {
             let mut uids: Vec<u32> =
                 renamed.keys().chain(fields.keys()).chain(more.keys()).chain(&touched).copied().collect();
@@ -399,6 +398,7 @@ impl MaildirMailbox {
             writing.edit(unchanged.number, uids.into_iter(), |entry| {
                 let mut row = entry.row;
                 if Uid::new(row.uid).is_some_and(|uid| gone.contains(uid)) {
+                    is_told = true;
                     removed.extend(Uid::new(row.uid));
                     *messages = messages.saturating_sub(1);
                     *in_new = in_new.saturating_sub(u32::from(row.place() == Place::New));
@@ -423,15 +423,20 @@ impl MaildirMailbox {
                 if touched.contains(&row.uid) {
                     row.modseq = modseq.get();
                 }
+                is_told |= row.modseq == modseq.get();
                 *in_new = in_new.saturating_sub(u32::from(was_new)) + u32::from(row.place() == Place::New);
                 let fields = fields.remove(&row.uid).map_or_else(|| entry.fields.to_vec(), |f| f.octets().to_vec());
                 Edit::All(row, kept, fields)
             })?;
+            if is_told {
+                record.highest = modseq;
+            }
             if !removed.is_empty() {
                 writing.note_expunged(&mut record, &removed)?;
             }
         }
         if !arrived.is_empty() {
+            record.highest = modseq;
             record.messages = record.messages.saturating_add(u32::try_from(arrived.len()).unwrap_or(u32::MAX));
             let rows = arrived.iter().map(|(uid, (place, name), fields)| {
                 let (mut row, kept) = Row::new(uid.get(), *place, name, modseq);

@@ -1,7 +1,7 @@
 //! When messages changed, which are gone since, when they came, and what they are called wherever they go (RFC 7162, RFC 8514, RFC 8474).
 
 use crate::mail::*;
-use crate::{on_both_stores, on_stores_with_modseqs, refused};
+use crate::{on_both_stores, refused};
 use imapd::testing::limits;
 use imapd::testing::storage::{Access, MailStore, Mailbox, StatusWanted, StoreError};
 use imapd::testing::types::flag::FlagChange;
@@ -25,7 +25,7 @@ fn vanished(mailbox: &mut dyn Mailbox, since: ModSeq) -> UidSet {
     mailbox.vanished_since(since).unwrap()
 }
 
-on_stores_with_modseqs! {
+on_both_stores! {
     fn each_arrival_is_later_than_all_before(server) {
         let mut store = server.store();
         let empty = highest_of(&mut *store, &inbox());
