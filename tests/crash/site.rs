@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -23,7 +24,8 @@ pub struct Site {
 impl Site {
     /// An empty Maildir.
     pub fn new() -> Self {
-        let place = TempDir::new().unwrap();
+        // In memory where that can be: nothing here has to outlive the machine.
+        let place = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
         let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().expect("whoever runs this has a name");
         let root = place.path().join("mail").join(user.name);
         for part in ["cur", "new", "tmp"] {
@@ -53,7 +55,7 @@ impl Site {
         fs::rename(folder.join("tmp").join(name), folder.join("new").join(name)).unwrap();
     }
 
-    fn start(&self, control: Option<&Control>) -> (Child, UnixStream) {
+    fn start(&self, control: &Control) -> (Child, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_imapd"));
@@ -63,9 +65,7 @@ impl Site {
             .stdout(Stdio::from(OwnedFd::from(theirs.try_clone().unwrap())))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stderr(fs::OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap());
-        if let Some(control) = control {
-            control.watch(&mut command);
-        }
+        control.watch(&mut command);
         (command.spawn().unwrap(), ours)
     }
 
@@ -79,7 +79,13 @@ impl Site {
     }
 
     /// A strict client of a server of its own.
-    pub fn connect(&self, control: Option<&Control>) -> Client {
+    pub fn connect(&self) -> Client {
+        static IDLE: OnceLock<Control> = OnceLock::new();
+        let control = IDLE.get_or_init(|| {
+            let control = Control::new();
+            control.without_syncs();
+            control
+        });
         let (mut child, stream) = self.start(control);
         let mut client = Client::new(stream);
         client.at_end(move || {
@@ -91,7 +97,7 @@ impl Site {
 
     /// A client that is not surprised when its server dies.
     pub fn session(&self, control: &Control) -> Session {
-        let (child, stream) = self.start(Some(control));
+        let (child, stream) = self.start(control);
         let mut session = Session { child, reader: BufReader::new(stream) };
         let greeting = session.line().unwrap_or_default();
         assert!(greeting.starts_with("* PREAUTH "), "{greeting}, {}", self.log());
