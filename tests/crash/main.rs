@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod failing;
 mod killed;
 mod ledger;
 mod operations;
