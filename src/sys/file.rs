@@ -173,7 +173,16 @@ impl Dir {
         let bits = Mode::from_bits_truncate(mode & 0o777);
         let fd = openat(&self.fd, name, CONTENT | OFlag::O_RDWR | OFlag::O_CREAT | how, bits)?;
         let file = File::from(fd);
-        let stat = stat_file(&file)?;
+        let stat = match stat_file(&file) {
+            Ok(stat) => stat,
+            Err(error) => {
+                // What nobody had before is not left behind: it may be a lock.
+                if how.contains(OFlag::O_EXCL) {
+                    let _ = self.unlink(name);
+                }
+                return Err(error);
+            }
+        };
         if stat.kind != Kind::File {
             return Err(io::ErrorKind::InvalidInput.into());
         }

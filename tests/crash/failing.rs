@@ -55,8 +55,7 @@ fn points(calls: &[Kind]) -> Vec<(u32, Fate, &'static str)> {
 fn everywhere(name: &str) {
     let kinds: Vec<Kind> = KINDS.into_iter().filter(|kind| !matches!(kind, Kind::Close | Kind::Tell)).collect();
     let case = Case::new(operations::named(name), &kinds);
-    let shown: Vec<_> = points(&case.calls);
-    each(&format!("{name}, failing"), shown, |(at, fate, code)| {
+    each(&format!("{name}, failing"), &points(&case.calls), |(at, fate, code)| {
         let tried = case.attempt(&kinds, at, fate);
         assert!(tried.heard.complete, "the session ended: {:?}", tried.heard);
         let tagged = tried.heard.tagged.last().unwrap();

@@ -10,6 +10,8 @@ use std::fs;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Whether every case is to be tried in every way, not only those that differ much.
 pub fn thorough() -> bool {
@@ -154,18 +156,28 @@ pub fn report(count: usize, of: &str) {
     let _ = writeln!(std::io::stderr(), "{count:6} points: {of}");
 }
 
-/// Runs each of the tries; says in the end which of them failed.
-pub fn each<T: std::fmt::Debug + Copy>(name: &str, tries: impl IntoIterator<Item = T>, attempt: impl Fn(T) -> bool) {
-    let (mut made, mut failed) = (0, Vec::new());
-    for one in tries {
-        match catch_unwind(AssertUnwindSafe(|| attempt(one))) {
-            Ok(hit) => made += usize::from(hit),
-            Err(panic) => {
-                let text = panic.downcast_ref::<String>().map_or_else(|| "?", |text| text.as_str());
-                failed.push(format!("{one:?}: {}", text.lines().next().unwrap_or_default()));
-            }
+/// Runs each of the tries, some of which wait for something; says in the end which of them failed.
+pub fn each<T: std::fmt::Debug + Copy + Send + Sync>(name: &str, tries: &[T], attempt: impl Fn(T) -> bool + Sync) {
+    const AT_ONCE: usize = 4;
+    let (next, made, failed) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(&one) = tries.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let _slow = Slow(std::time::Instant::now(), format!("{name} {one:?}"));
+                    match catch_unwind(AssertUnwindSafe(|| attempt(one))) {
+                        Ok(hit) => drop(made.fetch_add(usize::from(hit), Ordering::SeqCst)),
+                        Err(panic) => {
+                            let text = panic.downcast_ref::<String>().map_or("?", |text| text.as_str());
+                            let _ = writeln!(std::io::stderr(), "BAD {name} {one:?}: {text}");
+                            failed.lock().unwrap().push(format!("{one:?}: {text}"));
+                        }
+                    }
+                }
+            });
         }
-    }
+    });
+    let (made, failed) = (made.into_inner(), failed.into_inner().unwrap());
     report(made + failed.len(), name);
     assert!(failed.is_empty(), "{name}: {} failed\n{}", failed.len(), failed.join("\n"));
     assert!(made > 0, "{name}: there was nothing to try");
@@ -182,7 +194,7 @@ fn everywhere(name: &str) {
         let fates = [(true, Fate::KillBefore), (halfway, Fate::KillHalfway), (after, Fate::KillAfter)];
         fates.into_iter().filter(|(wanted, _)| *wanted).map(move |(_, fate)| (at, fate))
     });
-    each(name, points, |(at, fate)| {
+    each(name, &points.collect::<Vec<_>>(), |(at, fate)| {
         let tried = case.attempt(kinds, at, fate);
         if tried.hit > 0 {
             tried.site.remove_locks_of(tried.pid);
@@ -248,3 +260,6 @@ macro_rules! for_each_operation {
 pub(crate) use for_each_operation;
 
 for_each_operation!(everywhere);
+
+struct Slow(std::time::Instant, String);
+impl Drop for Slow { fn drop(&mut self) { if self.0.elapsed().as_millis() > 900 { let _ = writeln!(std::io::stderr(), "SLOW {:?} {}", self.0.elapsed(), self.1); } } }

@@ -214,7 +214,22 @@ pub fn judge(ending: Ending, before: &Snapshot, done: &Snapshot, after: &Snapsho
             true
         }
     };
-    assert!(agrees, "{ending:?}\nbefore: {before:#?}\nif done: {done:#?}\nfound: {after:#?}");
+    assert!(agrees, "{ending:?}, but found {:?}; before {:?}", differences(done, after), differences(done, before));
+}
+
+/// What one has and another has not, shown with `-`, and the other way round, with `+`.
+fn differences(from: &Snapshot, to: &Snapshot) -> Vec<String> {
+    let lines = |snapshot: &Snapshot| -> BTreeSet<String> {
+        let of = |(name, contents): (&String, &Contents)| -> Vec<String> {
+            let messages = contents.messages.values().map(|m| format!("{name}: {} {:?}", m.id, m.flags));
+            messages.chain([format!("mailbox {name}")]).collect()
+        };
+        let subscribed = snapshot.subscribed.iter().map(|name| format!("subscribed {name}"));
+        snapshot.mailboxes.iter().flat_map(of).chain(subscribed).collect()
+    };
+    let (from, to) = (lines(from), lines(to));
+    let lost = from.difference(&to).map(|line| format!("- {line}"));
+    lost.chain(to.difference(&from).map(|line| format!("+ {line}"))).collect()
 }
 
 /// Nothing is lost, nothing appears that neither was nor was to be, nothing is there more often than it was to be.

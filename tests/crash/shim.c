@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 /* Kinds of calls, in the order of `Kind` in shim.rs. */
-enum { CREATE, OPEN, OPEN_WRITE, WRITE, NAME, UNLINK, SYNC, ATTRIBUTE, TRUNCATE, LIST, STAT, READ, CLOSE, TELL };
+enum { CREATE, OPEN, OPEN_WRITE, WRITE, NAME, UNLINK, SYNC, ATTRIBUTE, TRUNCATE, LIST, STAT, STAT_OPEN, READ, CLOSE, TELL };
 enum { COUNT, KILL_BEFORE, KILL_AFTER, KILL_HALFWAY, FAIL_ONCE, FAIL_ON };
 
 #define REMEMBERED 8192
@@ -315,21 +315,21 @@ int futimens(int fd, const struct timespec times[2]) {
 READDIR(readdir, dirent)
 READDIR(readdir64, dirent64)
 
-#define LOOK(name, parameters, arguments)                                                     \
+#define LOOK(name, kind, parameters, arguments)                                                     \
     int name parameters {                                                                     \
         static int(*real) parameters;                                                         \
         if (!real) real = (int(*) parameters)dlsym(RTLD_NEXT, #name);                         \
-        int what = enter(STAT), done = what == FAIL ? -1 : real arguments;                    \
+        int what = enter(kind), done = what == FAIL ? -1 : real arguments;                    \
         leave(what);                                                                          \
         return done;                                                                          \
     }
-LOOK(fstat, (int fd, struct stat *to), (fd, to))
-LOOK(fstat64, (int fd, struct stat64 *to), (fd, to))
-LOOK(stat, (const char *path, struct stat *to), (path, to))
-LOOK(stat64, (const char *path, struct stat64 *to), (path, to))
-LOOK(fstatat, (int at, const char *path, struct stat *to, int flags), (at, path, to, flags))
-LOOK(fstatat64, (int at, const char *path, struct stat64 *to, int flags), (at, path, to, flags))
-LOOK(statx, (int at, const char *path, int flags, unsigned mask, struct statx *to), (at, path, flags, mask, to))
+LOOK(fstat, STAT_OPEN, (int fd, struct stat *to), (fd, to))
+LOOK(fstat64, STAT_OPEN, (int fd, struct stat64 *to), (fd, to))
+LOOK(stat, STAT, (const char *path, struct stat *to), (path, to))
+LOOK(stat64, STAT, (const char *path, struct stat64 *to), (path, to))
+LOOK(fstatat, STAT, (int at, const char *path, struct stat *to, int flags), (at, path, to, flags))
+LOOK(fstatat64, STAT, (int at, const char *path, struct stat64 *to, int flags), (at, path, to, flags))
+LOOK(statx, STAT, (int at, const char *path, int flags, unsigned mask, struct statx *to), (at, path, flags, mask, to))
 
 static ssize_t got(long call, int fd, void *to, size_t size, off_t where) {
     int what = is_socket(fd) ? GO : enter(READ);

@@ -22,13 +22,15 @@ pub enum Kind {
     Truncate,
     List,
     Stat,
+    /// Of an open file.
+    StatOpen,
     Read,
     Close,
     /// Octets to the client.
     Tell,
 }
 
-pub const KINDS: [Kind; 14] = [
+pub const KINDS: [Kind; 15] = [
     Kind::Create,
     Kind::Open,
     Kind::OpenWrite,
@@ -40,6 +42,7 @@ pub const KINDS: [Kind; 14] = [
     Kind::Truncate,
     Kind::List,
     Kind::Stat,
+    Kind::StatOpen,
     Kind::Read,
     Kind::Close,
     Kind::Tell,
