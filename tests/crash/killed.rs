@@ -169,7 +169,7 @@ pub fn each<T: std::fmt::Debug + Copy + Send + Sync>(name: &str, tries: &[T], at
                         Ok(hit) => drop(made.fetch_add(usize::from(hit), Ordering::SeqCst)),
                         Err(panic) => {
                             let text = panic.downcast_ref::<String>().map_or("?", |text| text.as_str());
-                            let _ = writeln!(std::io::stderr(), "BAD {name} {one:?}: {text}");
+                            let _ = writeln!(std::io::stderr(), "BAD {name} {one:?}: {}", text.chars().take(300).collect::<String>());
                             failed.lock().unwrap().push(format!("{one:?}: {text}"));
                         }
                     }

@@ -67,6 +67,9 @@ impl Operation {
 
 /// What a user may have: INBOX, where two messages have no flags, two have keywords and two are deleted; others.
 fn office(site: &Site) {
+    // Long ago: a mailbox whose UIDVALIDITY must be made from the clock has one of its own.
+    fs::write(site.root.join("dovecot-uidvalidity"), "60000000").unwrap();
+    fs::write(site.root.join("dovecot-uidvalidity.60000000"), "").unwrap();
     let mut client = site.connect();
     for name in ["Archive", "Work", "Work/a", "Work/b", "Full"] {
         client.ok(&format!("CREATE {name}"));
