@@ -164,12 +164,10 @@ pub fn each<T: std::fmt::Debug + Copy + Send + Sync>(name: &str, tries: &[T], at
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(&one) = tries.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    let _slow = Slow(std::time::Instant::now(), format!("{name} {one:?}"));
                     match catch_unwind(AssertUnwindSafe(|| attempt(one))) {
                         Ok(hit) => drop(made.fetch_add(usize::from(hit), Ordering::SeqCst)),
                         Err(panic) => {
                             let text = panic.downcast_ref::<String>().map_or("?", |text| text.as_str());
-                            let _ = writeln!(std::io::stderr(), "BAD {name} {one:?}: {}", text.chars().take(300).collect::<String>());
                             failed.lock().unwrap().push(format!("{one:?}: {text}"));
                         }
                     }
@@ -260,6 +258,3 @@ macro_rules! for_each_operation {
 pub(crate) use for_each_operation;
 
 for_each_operation!(everywhere);
-
-struct Slow(std::time::Instant, String);
-impl Drop for Slow { fn drop(&mut self) { if self.0.elapsed().as_millis() > 900 { let _ = writeln!(std::io::stderr(), "SLOW {:?} {}", self.0.elapsed(), self.1); } } }

@@ -178,9 +178,10 @@ static ssize_t wrote(int fd, const struct iovec *parts, int count, const off_t *
         }
         parts = half;
     }
+    /* Before it is: whoever hears it may look at once. */
+    if (socket && count > 0) note_told(parts[0].iov_base, parts[0].iov_len);
     ssize_t done = where ? raw(SYS_pwritev, fd, parts, count, *where, 0L) : raw(SYS_writev, fd, parts, count);
     if (!socket) note("write", done, fd, NULL, 0, NULL);
-    else if (count > 0) note_told(parts[0].iov_base, parts[0].iov_len);
     leave(what);
     return done;
 }
@@ -201,8 +202,8 @@ ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t where) { r
 ssize_t sendto(int fd, const void *octets, size_t size, int flags, const struct sockaddr *to, socklen_t length) {
     int what = enter(TELL);
     if (what == HALFWAY) size /= 2;
-    ssize_t done = what == FAIL ? -1 : raw(SYS_sendto, fd, octets, size, flags, to, length);
     note_told(octets, size);
+    ssize_t done = what == FAIL ? -1 : raw(SYS_sendto, fd, octets, size, flags, to, length);
     leave(what);
     return done;
 }
