@@ -15,11 +15,12 @@ struct Unsynced {
     directories: BTreeMap<String, String>,
 }
 
-/// A file that may be lost: it says only who is at work, or can be made anew. The last UIDVALIDITY is among these: without it the clock gives the next.
+/// A file that may be lost: it says only who is at work, is of no use any more, or can be made anew. The last UIDVALIDITY is among these: without it the clock gives the next.
 fn may_be_lost(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     name.ends_with(".lock")
         || name.starts_with("dovecot-uidvalidity")
+        || path.contains("/..DOVECOT-TRASHED")
         || (name.starts_with("imapd-") && name != "imapd-keywords") || parent(path).ends_with("/tmp")
 }
 
@@ -46,10 +47,7 @@ impl Unsynced {
         }
         match call.name.as_str() {
             "write" | "truncate" => drop(self.files.insert(call.path.clone())),
-            "create" => {
-                self.files.insert(call.path.clone());
-                self.changed(&call.path, call);
-            }
+            "create" => self.changed(&call.path, call),
             "sync" => {
                 self.files.remove(&call.path);
                 self.directories.remove(&call.path);

@@ -141,7 +141,7 @@ fn work(client: &mut crate::support::Client, ledger: &mut Ledger, mail: &Snapsho
 }
 
 /// Dovecot would take each list as it is; what is being appended may be cut off.
-fn valid_lists(site: &Site, whole: bool) {
+pub fn valid_lists(site: &Site, whole: bool) {
     for path in site.files(|name| name == "dovecot-uidlist") {
         let mut list = fs::read(&path).unwrap();
         if !whole {

@@ -10,3 +10,4 @@ mod ledger;
 mod operations;
 mod shim;
 mod site;
+mod torture;

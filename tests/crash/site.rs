@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -80,19 +81,53 @@ impl Site {
 
     /// A strict client of a server of its own.
     pub fn connect(&self) -> Client {
+        self.connect_to_kill().0
+    }
+
+    /// The same with the number of the server's process.
+    pub fn connect_to_kill(&self) -> (Client, u32) {
         static IDLE: OnceLock<Control> = OnceLock::new();
         let control = IDLE.get_or_init(|| {
             let control = Control::new();
             control.without_syncs();
             control
         });
-        let (mut child, stream) = self.start(control);
-        let mut client = Client::new(stream);
-        client.at_end(move || {
-            let _ = child.wait();
-        });
-        client.greeting();
-        client
+        let (child, stream) = self.start(control);
+        let pid = child.id();
+        (client(child, stream), pid)
+    }
+
+    /// A client of Dovecot's, who opens this mail as a user of its own, and the file where it logs.
+    pub fn connect_to(&self, program: &str) -> (Client, PathBuf) {
+        /// nobody, on every system: Dovecot serves no root.
+        const NOBODY: u32 = 65534;
+        let [run, log, configuration] = ["run", "dovecot.log", "dovecot.conf"].map(|name| self.place.path().join(name));
+        fs::create_dir(&run).unwrap();
+        let lines = format!(
+            "mail_location = maildir:{}\nlog_path = /dev/stderr\nbase_dir = {1}\nstate_dir = {1}\nssl = no\nstats_writer_socket_path =\n\
+             first_valid_uid = 1\nfirst_valid_gid = 1\nprotocols = imap\n",
+            self.root.display(),
+            run.display()
+        );
+        fs::write(&configuration, lines).unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut command = Command::new(program);
+        command
+            .arg("-c")
+            .arg(&configuration)
+            .env_clear()
+            .env("HOME", &run)
+            .env("USER", "nobody")
+            .stdout(Stdio::from(OwnedFd::from(theirs.try_clone().unwrap())))
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stderr(fs::File::create(&log).unwrap());
+        if nix::unistd::geteuid().is_root() {
+            let given = Command::new("chown").args(["-R", &NOBODY.to_string()]).arg(self.place.path()).status().unwrap();
+            assert!(given.success());
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        (client(command.spawn().unwrap(), ours), log)
     }
 
     /// A client that is not surprised when its server dies.
@@ -132,6 +167,16 @@ impl Site {
         }
         found
     }
+}
+
+/// Waits for the server's end when it is dropped.
+fn client(mut child: Child, stream: UnixStream) -> Client {
+    let mut client = Client::new(stream);
+    client.at_end(move || {
+        let _ = child.wait();
+    });
+    client.greeting();
+    client
 }
 
 fn entries(directory: &Path) -> Vec<PathBuf> {
