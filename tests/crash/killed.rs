@@ -6,6 +6,7 @@ use crate::operations::{self, Operation};
 use crate::shim::{CHANGING, Control, Fate, KINDS, Kind};
 use crate::site::{Heard, Session, Site, message};
 use imapd::testing::storage::maildir::interop::dovecot_uidlist::strictly_valid;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -82,13 +83,32 @@ impl Case {
         let mut after = Vec::new();
         if heard.complete && matches!(fate, Fate::FailOnce(_) | Fate::FailOn(..)) {
             // The fault is lifted, and the session goes on.
-            let further = ["NOOP", "STATUS INBOX (MESSAGES)", "SELECT INBOX", "UID FETCH 1:* (FLAGS BODY.PEEK[HEADER])"];
-            let heard = session.run(&further.map(str::to_owned));
+            let mut further = vec!["NOOP", "STATUS INBOX (MESSAGES)", "SELECT INBOX", "UID FETCH 1:* (FLAGS BODY.PEEK[HEADER])"];
+            if self.is_open_afterwards() {
+                further.insert(1, "UID FETCH 1:* (FLAGS)");
+            }
+            let further: Vec<String> = further.into_iter().map(str::to_owned).collect();
+            let heard = session.run(&further);
             assert!(heard.complete, "the session ended afterwards: {:?}", heard.lines);
             after = heard.lines;
         }
         session.kill();
         Try { pid: session.pid(), site, heard, after, hit: account.hit, calls: account.kinds }
+    }
+
+    /// Whether the mailbox that was selected still is.
+    fn is_open_afterwards(&self) -> bool {
+        self.operation.selected.is_some() && self.operation.commands != ["CLOSE"]
+    }
+
+    /// The session that met a fault believes what is there.
+    fn agrees(&self, heard: &[String], now: &Snapshot) {
+        let mut answers = heard.split(|line| line.starts_with("x "));
+        let (Some(_), Some(shown)) = (answers.next(), answers.next().filter(|_| self.is_open_afterwards())) else { return };
+        let shown: Vec<(u32, BTreeSet<String>)> = shown.iter().filter(|line| line.contains(" FETCH (")).map(|line| flags_of(line)).collect();
+        let there = now.mailboxes[self.operation.selected.unwrap()].messages.iter();
+        let there: Vec<_> = there.map(|(uid, message)| (*uid, message.flags.clone())).collect();
+        assert_eq!(shown, there, "what the session shows, and what is there");
     }
 
     /// All that the client has heard by then.
@@ -106,6 +126,7 @@ impl Case {
         let mut client = tried.site.connect();
         let after = Snapshot::take(&mut client);
         ledger.learn(&after);
+        self.agrees(&tried.after, &after);
         judge(ending, &self.before, &self.done, &after, self.operation.commands[0].starts_with("MOVE"));
         work(&mut client, &mut ledger, &after);
         drop(client);
@@ -118,6 +139,14 @@ impl Case {
         }
         valid_lists(&tried.site, true);
     }
+}
+
+/// UID and flags of a line such as `* 1 FETCH (UID 3 FLAGS (\Seen))`.
+fn flags_of(line: &str) -> (u32, BTreeSet<String>) {
+    let behind = |word: &str| line.split_once(word).unwrap().1;
+    let uid = behind("UID ").split([' ', ')']).next().unwrap().parse().unwrap();
+    let flags = behind("FLAGS (").split(')').next().unwrap().split(' ');
+    (uid, flags.filter(|flag| !flag.is_empty() && *flag != "\\Recent").map(str::to_owned).collect())
 }
 
 /// A day's work with all mailboxes: each operation is done, and others' messages stay as they are.
