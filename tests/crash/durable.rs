@@ -21,7 +21,8 @@ fn may_be_lost(path: &str) -> bool {
     name.ends_with(".lock")
         || name.starts_with("dovecot-uidvalidity")
         || path.contains("/..DOVECOT-TRASHED")
-        || (name.starts_with("imapd-") && name != "imapd-keywords") || parent(path).ends_with("/tmp")
+        || (name.starts_with("imapd-") && name != "imapd-keywords")
+        || parent(path).ends_with("/tmp")
 }
 
 /// Whether a message was moved from new to cur, with no flags.
@@ -57,7 +58,12 @@ impl Unsynced {
             "rename" | "link" => {
                 // A lock file that becomes what it protects has a name that counts from then on.
                 let written = self.files.contains(&call.path);
-                assert!(!written || may_be_lost(&call.second), "{} got the name {} before it was synced", call.path, call.second);
+                assert!(
+                    !written || may_be_lost(&call.second),
+                    "{} got the name {} before it was synced",
+                    call.path,
+                    call.second
+                );
                 self.changed(&call.second, call);
                 if call.name == "rename" {
                     self.changed(&call.path, call);

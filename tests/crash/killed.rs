@@ -83,7 +83,8 @@ impl Case {
         let mut after = Vec::new();
         if heard.complete && matches!(fate, Fate::FailOnce(_) | Fate::FailOn(..)) {
             // The fault is lifted, and the session goes on.
-            let mut further = vec!["NOOP", "STATUS INBOX (MESSAGES)", "SELECT INBOX", "UID FETCH 1:* (FLAGS BODY.PEEK[HEADER])"];
+            let mut further =
+                vec!["NOOP", "STATUS INBOX (MESSAGES)", "SELECT INBOX", "UID FETCH 1:* (FLAGS BODY.PEEK[HEADER])"];
             if self.is_open_afterwards() {
                 further.insert(1, "UID FETCH 1:* (FLAGS)");
             }
@@ -104,8 +105,11 @@ impl Case {
     /// The session that met a fault believes what is there.
     fn agrees(&self, heard: &[String], now: &Snapshot) {
         let mut answers = heard.split(|line| line.starts_with("x "));
-        let (Some(_), Some(shown)) = (answers.next(), answers.next().filter(|_| self.is_open_afterwards())) else { return };
-        let shown: Vec<(u32, BTreeSet<String>)> = shown.iter().filter(|line| line.contains(" FETCH (")).map(|line| flags_of(line)).collect();
+        let (Some(_), Some(shown)) = (answers.next(), answers.next().filter(|_| self.is_open_afterwards())) else {
+            return;
+        };
+        let shown: Vec<(u32, BTreeSet<String>)> =
+            shown.iter().filter(|line| line.contains(" FETCH (")).map(|line| flags_of(line)).collect();
         let there = now.mailboxes[self.operation.selected.unwrap()].messages.iter();
         let there: Vec<_> = there.map(|(uid, message)| (*uid, message.flags.clone())).collect();
         assert_eq!(shown, there, "what the session shows, and what is there");

@@ -32,15 +32,18 @@ impl Snapshot {
         let mut snapshot = Self::default();
         let listed = client.ok("LIST \"\" *");
         // A name that stands there for those below it alone is no mailbox.
-        let is_there = |name: &&str| !listed.attributes(name).unwrap().iter().any(|attribute| attribute == "\\Noselect");
+        let is_there =
+            |name: &&str| !listed.attributes(name).unwrap().iter().any(|attribute| attribute == "\\Noselect");
         let names: Vec<String> = listed.names().into_iter().filter(is_there).map(str::to_owned).collect();
         snapshot.subscribed = client.ok("LSUB \"\" *").names().into_iter().map(str::to_owned).collect();
         for name in names {
             let status = client.ok(&format!("STATUS {name} (MESSAGES UIDNEXT UIDVALIDITY)"));
             let contents = Contents::take(client, &name);
-            for (item, seen) in
-                [("UIDNEXT", contents.next), ("UIDVALIDITY", contents.validity), ("MESSAGES", contents.messages.len() as u32)]
-            {
+            for (item, seen) in [
+                ("UIDNEXT", contents.next),
+                ("UIDVALIDITY", contents.validity),
+                ("MESSAGES", contents.messages.len() as u32),
+            ] {
                 assert_eq!(status.status(&name, item), Some(u64::from(seen)), "{item} of {name}: STATUS, then EXAMINE");
             }
             snapshot.mailboxes.insert(name, contents);
@@ -251,7 +254,8 @@ fn halfway(before: &Snapshot, done: &Snapshot, after: &Snapshot, moved: bool) {
             for flags in a {
                 let known = b.iter().chain(d);
                 let fits = |low: &BTreeSet<String>, high: &BTreeSet<String>| {
-                    low.intersection(high).all(|f| flags.contains(f)) && flags.iter().all(|f| low.contains(f) || high.contains(f))
+                    low.intersection(high).all(|f| flags.contains(f))
+                        && flags.iter().all(|f| low.contains(f) || high.contains(f))
                 };
                 let fits = known.clone().any(|low| known.clone().any(|high| fits(low, high)));
                 assert!(fits, "{id} in {home} has the flags {flags:?}; before {b:?}, if done {d:?}");
@@ -265,4 +269,3 @@ fn within<T: Ord + std::fmt::Debug>(what: &str, before: &BTreeSet<T>, done: &BTr
         && after.iter().all(|one| before.contains(one) || done.contains(one));
     assert!(fits, "{what}: before {before:?}, if done {done:?}, found {after:?}");
 }
-

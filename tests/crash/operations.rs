@@ -118,7 +118,9 @@ fn deliveries(site: &Site, mailbox: &str) {
 /// Mail that was never served: some of it as other programs left it.
 fn unseen(site: &Site) {
     deliveries(site, "INBOX");
-    for (name, id) in [("1600000001.M1P2.test:2,", "c1"), ("1600000002.M1P2.test:2,FS", "c2"), ("1600000003.M1P2.test:2,Sa", "c3")] {
+    for (name, id) in
+        [("1600000001.M1P2.test:2,", "c1"), ("1600000002.M1P2.test:2,FS", "c2"), ("1600000003.M1P2.test:2,Sa", "c3")]
+    {
         fs::write(site.root.join("cur").join(name), message(id)).unwrap();
     }
     fs::write(site.root.join("dovecot-keywords"), "0 theirs\n").unwrap();
@@ -203,13 +205,15 @@ pub fn all() -> Vec<Operation> {
         new("delete", &["STATUS Archive (MESSAGES)"], &["DELETE Archive"]),
         new("subscribe", &[], &["SUBSCRIBE Archive"]),
         new("unsubscribe", &[], &["UNSUBSCRIBE Work"]),
-        new("select_after_deliveries", &["STATUS INBOX (MESSAGES)"], &["SELECT INBOX"]).meanwhile(|s| deliveries(s, "INBOX")),
+        new("select_after_deliveries", &["STATUS INBOX (MESSAGES)"], &["SELECT INBOX"])
+            .meanwhile(|s| deliveries(s, "INBOX")),
         new("noop_after_deliveries", inbox, &["NOOP"]).meanwhile(|site| deliveries(site, "INBOX")),
         new("noop_after_foreign_changes", inbox, &["NOOP"]).meanwhile(foreign_changes),
         new("status_after_deliveries", &["STATUS Archive (MESSAGES)"], &["STATUS Archive (MESSAGES UIDNEXT UNSEEN)"])
             .meanwhile(|site| deliveries(site, "Archive")),
         Operation { seen: false, ..new("first_select", &[], &["SELECT INBOX"]).after(unseen) },
-        new("select_after_a_foreign_rewrite", &["STATUS INBOX (MESSAGES)"], &["SELECT INBOX"]).meanwhile(rewritten_list),
+        new("select_after_a_foreign_rewrite", &["STATUS INBOX (MESSAGES)"], &["SELECT INBOX"])
+            .meanwhile(rewritten_list),
         new("select_of_a_torn_list", &["STATUS INBOX (MESSAGES)"], &["SELECT INBOX"]).meanwhile(torn_list),
     ]
 }

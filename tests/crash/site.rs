@@ -123,7 +123,8 @@ impl Site {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stderr(fs::File::create(&log).unwrap());
         if nix::unistd::geteuid().is_root() {
-            let given = Command::new("chown").args(["-R", &NOBODY.to_string()]).arg(self.place.path()).status().unwrap();
+            let given =
+                Command::new("chown").args(["-R", &NOBODY.to_string()]).arg(self.place.path()).status().unwrap();
             assert!(given.success());
             command.uid(NOBODY).gid(NOBODY);
         }

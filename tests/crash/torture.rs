@@ -102,8 +102,7 @@ impl<'a> Worker<'a> {
     fn new(number: u32, site: &'a Site, books: &'a Books) -> Self {
         let (client, pid) = site.connect_to_kill();
         let dice = Dice(number * 7919 + 17);
-        let mut this =
-            Self { number, dice, site, books, client, pid, mailbox: "", known: HashMap::new(), appended: 0 };
+        let mut this = Self { number, dice, site, books, client, pid, mailbox: "", known: HashMap::new(), appended: 0 };
         this.select();
         this
     }
@@ -329,7 +328,10 @@ fn rename(site: &Site, until: Instant) {
                 letters.push(letter);
             }
             letters.sort_unstable();
-            let _ = fs::rename(folder.join("cur").join(name), folder.join("cur").join(format!("{base}:2,{}", letters.concat())));
+            let _ = fs::rename(
+                folder.join("cur").join(name),
+                folder.join("cur").join(format!("{base}:2,{}", letters.concat())),
+            );
         }
         if let Some(name) = dice.one_of(&names("new")) {
             let _ = fs::rename(folder.join("new").join(name), folder.join("cur").join(format!("{name}:2,")));
@@ -359,7 +361,10 @@ fn the_books_balance_after_torture() {
             });
         }
     });
-    report(books.commands.load(Ordering::SeqCst) as usize, &format!("torture, {} servers killed", books.kills.load(Ordering::SeqCst)));
+    report(
+        books.commands.load(Ordering::SeqCst) as usize,
+        &format!("torture, {} servers killed", books.kills.load(Ordering::SeqCst)),
+    );
     // All are gone; so is whoever held these.
     for lock in site.locks() {
         fs::remove_file(lock).unwrap();

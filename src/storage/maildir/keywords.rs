@@ -232,7 +232,8 @@ impl KeywordTable {
         lock.touch();
         if letters != self.meaning.letters {
             self.write_letters(folder, &letters)?;
-            (self.meaning.letters, self.letters_stamp) = (letters, stamp(&folder.dir, LETTERS_FILE).unwrap_or_default());
+            (self.meaning.letters, self.letters_stamp) =
+                (letters, stamp(&folder.dir, LETTERS_FILE).unwrap_or_default());
         }
         self.unsaved |= more != self.meaning.more;
         self.meaning.more = more;
@@ -264,7 +265,8 @@ impl KeywordTable {
             return Err(StoreError::Limit("too many messages of this mailbox have too many keywords"));
         }
         let file = write(folder, MORE_FILE, MORE_TEMPORARY, &text, |_| Ok(()))?;
-        (self.more_file, self.more_stamp, self.unsaved) = (Some(file), stamp(&folder.dir, MORE_FILE).unwrap_or_default(), false);
+        (self.more_file, self.more_stamp, self.unsaved) =
+            (Some(file), stamp(&folder.dir, MORE_FILE).unwrap_or_default(), false);
         Ok(())
     }
 }
