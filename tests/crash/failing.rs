@@ -17,9 +17,11 @@ const ERRORS: [(Errno, &str); 6] = [
     (Errno::EMFILE, "UNAVAILABLE"),
 ];
 
-/// What is done as far as it can be: FETCH is answered also where \Seen cannot be noted; names above a new one are made if possible (RFC 9051 section
-/// 6.3.4); MOVE within a mailbox copies first, and the copies stay when the originals cannot be removed.
-const BEST_EFFORT: [&str; 4] = ["fetch_that_marks_as_seen", "create", "rename_one_below", "move_within"];
+/// What is done as far as it can be: FETCH is answered also where \Seen cannot be noted; EXPUNGE and CLOSE remove what they can, and EXPUNGE tells which
+/// that was; names above a new one are made if possible (RFC 9051 section 6.3.4); MOVE within a mailbox copies first, and the copies stay when the originals
+/// cannot be removed.
+const BEST_EFFORT: [&str; 6] =
+    ["fetch_that_marks_as_seen", "expunge", "close", "create", "rename_one_below", "move_within"];
 
 /// Whether a call of this kind may fail so.
 fn can_fail(kind: Kind, error: Errno) -> bool {
