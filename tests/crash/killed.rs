@@ -200,7 +200,8 @@ pub fn each<T: std::fmt::Debug + Copy + Send + Sync>(name: &str, tries: &[T], at
                     match catch_unwind(AssertUnwindSafe(|| attempt(one))) {
                         Ok(hit) => drop(made.fetch_add(usize::from(hit), Ordering::SeqCst)),
                         Err(panic) => {
-                            let text = panic.downcast_ref::<String>().map_or("?", |text| text.as_str());
+                            let literal = panic.downcast_ref::<&str>().copied().unwrap_or("it panicked");
+                            let text = panic.downcast_ref::<String>().map_or(literal, |text| text.as_str());
                             failed.lock().unwrap().push(format!("{one:?}: {text}"));
                         }
                     }
