@@ -58,7 +58,7 @@ check: check-packages
 	@$(STEP) "clippy" $(CARGO) clippy --locked --all-targets -- -D warnings
 	@$(STEP) "manual" mandoc -Tlint man/*
 	@RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(STEP) "documentation" $(CARGO) doc --locked --no-deps --document-private-items
-	@$(STEP) "tests" --show '^ +(Running|Doc-tests) |^test result: |^ +[0-9]+ (src/|points: )' $(CARGO) test --locked
+	@$(STEP) "tests" --show '^ +(Running|Doc-tests) |^test result: |^ +[0-9]+ (src/|points: |commands: )' $(CARGO) test --locked
 	@$(STEP) "release build" $(CARGO) build --release --locked
 	@$(MAKE) --no-print-directory fuzz-each FUZZ_SECONDS=$(CHECK_SECONDS)
 	@$(STEP) "install" sh tests/install "$(BINARY)"

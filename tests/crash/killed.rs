@@ -185,8 +185,8 @@ pub fn valid_lists(site: &Site, whole: bool) {
 }
 
 /// Written past the test runner, which shows nothing of a test that passes.
-pub fn report(count: usize, of: &str) {
-    let _ = writeln!(std::io::stderr(), "{count:6} points: {of}");
+pub fn report(count: usize, what: &str) {
+    let _ = writeln!(std::io::stderr(), "{count:6} {what}");
 }
 
 /// Runs each of the tries, some of which wait for something; says in the end which of them failed.
@@ -210,7 +210,7 @@ pub fn each<T: std::fmt::Debug + Copy + Send + Sync>(name: &str, tries: &[T], at
         }
     });
     let (made, failed) = (made.into_inner(), failed.into_inner().unwrap());
-    report(made + failed.len(), name);
+    report(made + failed.len(), &format!("points: {name}"));
     assert!(failed.is_empty(), "{name}: {} failed\n{}", failed.len(), failed.join("\n"));
     assert!(made > 0, "{name}: there was nothing to try");
 }
@@ -260,7 +260,7 @@ fn locks_of_the_dead_are_overridden() {
         let threads: Vec<_> = operations::all().into_iter().map(|one| scope.spawn(move || overridden(one))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
-    report(count as usize, "locks that the dead left");
+    report(count as usize, "points: locks that the dead left");
     assert!(count > 20, "{count}");
 }
 

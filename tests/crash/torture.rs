@@ -368,7 +368,7 @@ fn the_books_balance_after_torture() {
     });
     report(
         books.commands.load(Ordering::SeqCst) as usize,
-        &format!("torture, {} servers killed", books.kills.load(Ordering::SeqCst)),
+        &format!("commands: torture, {} servers killed", books.kills.load(Ordering::SeqCst)),
     );
     // All are gone; so is whoever held these.
     for lock in site.locks() {
