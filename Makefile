@@ -22,6 +22,8 @@ PORT       = 10143
 # How long `make fuzz` spends on each target. `make check` spends CHECK_SECONDS.
 FUZZ_SECONDS  = 180
 CHECK_SECONDS = 4
+# How long `make torture` lets many sessions at one mailbox.
+TORTURE_SECONDS = 300
 FUZZ_TARGETS  = $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs)))
 
 # How many messages `make bench` makes.
@@ -59,7 +61,7 @@ check: check-packages
 	@$(STEP) "clippy" $(CARGO) clippy --locked --all-targets -- -D warnings
 	@$(STEP) "manual" mandoc -Tlint man/*
 	@RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(STEP) "documentation" $(CARGO) doc --locked --no-deps --document-private-items
-	@$(STEP) "tests" --show '^ +(Running|Doc-tests) |^test result: |^ +[0-9]+ src/' $(CARGO) test --locked
+	@$(STEP) "tests" --show '^ +(Running|Doc-tests) |^test result: |^ +[0-9]+ (src/|points: |commands: )' $(CARGO) test --locked
 	@$(STEP) "release build" $(CARGO) build --release --locked
 	@$(MAKE) --no-print-directory fuzz-each FUZZ_SECONDS=$(CHECK_SECONDS)
 	@$(STEP) "install" sh tests/install "$(BINARY)"
@@ -79,6 +81,13 @@ test: build-packages
 
 clients: check-packages all
 	$(PYTHON) -B tests/clients/run.py $(BINARY)
+
+# Every call of every operation, killed and failed in every way; `make check` takes a part of it.
+crash: build-packages
+	CRASH_THOROUGH=1 $(CARGO) test --locked --test crash -- --skip torture::
+
+torture: build-packages
+	TORTURE_SECONDS=$(TORTURE_SECONDS) $(CARGO) test --locked --test crash -- torture::
 
 fuzz: check-packages fuzz-each
 
@@ -139,4 +148,4 @@ clean:
 	$(CARGO) clean
 	rm -rf tests/fuzz/target tests/fuzz/artifacts imapd-*.tar.gz
 
-.PHONY: all run build-packages check-packages bench-packages check fmt lint test clients fuzz fuzz-each fuzz-one bench bench-million install uninstall dist clean
+.PHONY: all run build-packages check-packages bench-packages check fmt lint test clients crash torture fuzz fuzz-each fuzz-one bench bench-million install uninstall dist clean

@@ -173,7 +173,16 @@ impl Dir {
         let bits = Mode::from_bits_truncate(mode & 0o777);
         let fd = openat(&self.fd, name, CONTENT | OFlag::O_RDWR | OFlag::O_CREAT | how, bits)?;
         let file = File::from(fd);
-        let stat = stat_file(&file)?;
+        let stat = match stat_file(&file) {
+            Ok(stat) => stat,
+            Err(error) => {
+                // What nobody had before is not left behind: it may be a lock.
+                if how.contains(OFlag::O_EXCL) {
+                    let _ = self.unlink(name);
+                }
+                return Err(error);
+            }
+        };
         if stat.kind != Kind::File {
             return Err(io::ErrorKind::InvalidInput.into());
         }
@@ -187,11 +196,12 @@ impl Dir {
     /// Makes a directory with these permission bits; what the file system inherits (setgid) stays.
     pub fn make_dir(&self, name: &[u8], mode: u32) -> io::Result<()> {
         mkdirat(&self.fd, name, Mode::from_bits_truncate(mode & 0o777))?;
-        if let Ok(made) = self.open_dir(name) {
-            let stat = made.stat_self()?;
-            if stat.mode & 0o777 != mode & 0o777 {
-                let _ = fchmod(&made.fd, Mode::from_bits_truncate((stat.mode & 0o7000) | (mode & 0o777)));
-            }
+        // It is there, whatever becomes of its bits.
+        if let Ok(made) = self.open_dir(name)
+            && let Ok(stat) = made.stat_self()
+            && stat.mode & 0o777 != mode & 0o777
+        {
+            let _ = fchmod(&made.fd, Mode::from_bits_truncate((stat.mode & 0o7000) | (mode & 0o777)));
         }
         Ok(())
     }

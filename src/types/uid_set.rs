@@ -176,10 +176,25 @@ impl UidSet {
 
 impl FromIterator<Uid> for UidSet {
     fn from_iter<I: IntoIterator<Item = Uid>>(uids: I) -> Self {
+        // What ascends, as most does, is gathered range by range.
+        let mut uids = uids.into_iter();
         let mut set = UidSet::new();
-        for uid in uids {
-            set.insert(uid);
+        let Some(first) = uids.next() else { return set };
+        let (mut start, mut end) = (first.get(), first.get());
+        for uid in uids.by_ref() {
+            if end.checked_add(1) == Some(uid.get()) {
+                end += 1;
+            } else if uid.get() > end {
+                set.ranges.push((start, end));
+                (start, end) = (uid.get(), uid.get());
+            } else {
+                set.ranges.push((start, end));
+                set.insert(uid);
+                set.extend(uids);
+                return set;
+            }
         }
+        set.ranges.push((start, end));
         set
     }
 }

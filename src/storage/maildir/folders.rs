@@ -158,8 +158,8 @@ pub fn rename(root: &Arc<Root>, from: &MailboxName, to: &MailboxName) -> Result<
 
 /// Moves the messages to a new mailbox; INBOX stays, empty.
 fn rename_inbox(root: &Arc<Root>, to: &MailboxName) -> Result<()> {
-    create(root, to, None)?;
     let mut inbox = MaildirMailbox::open(root, root.folder(&MailboxName::inbox())?, Access::ReadWrite)?;
+    create(root, to, None)?;
     let all = inbox.uids().clone();
     if let Err(error) = inbox.move_to(&all, to) {
         // Only if nothing could be moved.

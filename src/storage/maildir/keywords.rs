@@ -82,7 +82,8 @@ impl KeywordTable {
 
     /// Whether the files are as they were read.
     pub fn is_current(&self, dir: &Dir) -> bool {
-        stamp(dir, LETTERS_FILE) == self.letters_stamp && stamp(dir, MORE_FILE) == self.more_stamp && !self.unsaved
+        let is_same = |name, known: &Stamp| stamp(dir, name).is_ok_and(|stamp| stamp == *known);
+        is_same(LETTERS_FILE, &self.letters_stamp) && is_same(MORE_FILE, &self.more_stamp) && !self.unsaved
     }
 
     /// Reads what changed and gives back what was true until then. What cannot be read has no keywords.
@@ -90,13 +91,13 @@ impl KeywordTable {
         if self.is_current(dir) {
             return Ok(None);
         }
-        let letters_stamp = stamp(dir, LETTERS_FILE);
+        let letters_stamp = stamp(dir, LETTERS_FILE)?;
         let letters = if letters_stamp == self.letters_stamp {
             self.meaning.letters.clone()
         } else {
             Keywords::parse(&read(dir, LETTERS_FILE)?.1)
         };
-        let more_stamp = stamp(dir, MORE_FILE);
+        let more_stamp = stamp(dir, MORE_FILE)?;
         let (more_file, more) = read(dir, MORE_FILE)?;
         let meaning = Meaning { letters, more: MoreKeywords::parse(&more) };
         (self.letters_stamp, self.more_stamp, self.more_file, self.unsaved) =
@@ -311,7 +312,8 @@ impl KeywordTable {
         lock.touch();
         if letters != self.meaning.letters {
             self.write_letters(folder, &letters)?;
-            (self.meaning.letters, self.letters_stamp) = (letters, stamp(&folder.dir, LETTERS_FILE));
+            (self.meaning.letters, self.letters_stamp) =
+                (letters, stamp(&folder.dir, LETTERS_FILE).unwrap_or_default());
         }
         self.unsaved |= more != self.meaning.more;
         self.meaning.more = more;
@@ -343,7 +345,8 @@ impl KeywordTable {
             return Err(StoreError::Limit("too many messages of this mailbox have too many keywords"));
         }
         let file = write(folder, MORE_FILE, MORE_TEMPORARY, &text, |_| Ok(()))?;
-        (self.more_file, self.more_stamp, self.unsaved) = (Some(file), stamp(&folder.dir, MORE_FILE), false);
+        (self.more_file, self.more_stamp, self.unsaved) =
+            (Some(file), stamp(&folder.dir, MORE_FILE).unwrap_or_default(), false);
         Ok(())
     }
 }
@@ -388,6 +391,11 @@ fn read(dir: &Dir, name: &[u8]) -> Result<(Option<File>, Vec<u8>)> {
     }
 }
 
-fn stamp(dir: &Dir, name: &[u8]) -> Stamp {
-    dir.stat(name).ok().map(|stat| (stat.inode, stat.size, stat.modified))
+/// A file that cannot be looked at is not one that is missing: what is taken for empty is written anew without what it held.
+fn stamp(dir: &Dir, name: &[u8]) -> io::Result<Stamp> {
+    match dir.stat(name) {
+        Ok(stat) => Ok(Some((stat.inode, stat.size, stat.modified))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }

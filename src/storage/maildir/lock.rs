@@ -46,7 +46,7 @@ impl Lock {
         loop {
             match dir.create_new(&name, 0o600) {
                 Ok(mut file) => {
-                    let stat = stat_file(&file)?;
+                    let stat = stat_file(&file).inspect_err(|_| drop(dir.unlink(&name)))?;
                     // Without its content (disk full) it is still a lock, judged by its age alone.
                     let _ = file.write_all(format!("{}:{}", process_id(), host_name()).as_bytes());
                     let identity = (stat.device, stat.inode);

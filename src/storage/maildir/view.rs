@@ -138,6 +138,11 @@ impl View {
             now.extend(chunk?.rows.iter().filter_map(|row| Shown::new(&row)));
         }
         let uids: UidSet = now.iter().map(|shown| shown.uid).collect();
+        if self.uids.is_empty() {
+            changes.arrived = uids.clone();
+            (self.messages, self.uids) = (now, uids);
+            return Ok(changes);
+        }
         changes.expunged = self.uids.difference(&uids);
         let last = self.uids.last();
         for shown in &now {
