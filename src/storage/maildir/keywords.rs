@@ -124,7 +124,9 @@ impl KeywordTable {
     /// Takes back what was changed and not saved: the next refresh reads the files again.
     pub fn take_back(&mut self) {
         if self.unsaved {
-            (self.letters_stamp, self.more_stamp, self.unsaved) = (None, None, false);
+            // What no file has: there may be none at all.
+            let never = Some((0, 0, Time::default()));
+            (self.letters_stamp, self.more_stamp, self.unsaved) = (never, never, false);
         }
     }
 
@@ -288,7 +290,7 @@ impl KeywordTable {
         let mut letters = self.meaning.letters.clone();
         nameless.iter().for_each(|letter| letters.name_unknown(letter));
         self.write_letters(folder, &letters)?;
-        (self.meaning.letters, self.letters_stamp) = (letters, stamp(&folder.dir, LETTERS_FILE));
+        (self.meaning.letters, self.letters_stamp) = (letters, stamp(&folder.dir, LETTERS_FILE)?);
         Ok(())
     }
 
