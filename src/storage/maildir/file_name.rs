@@ -33,6 +33,16 @@ impl Letters {
         self.0 == 0
     }
 
+    /// A bit for each ASCII octet.
+    pub fn bits(self) -> u128 {
+        self.0
+    }
+
+    /// From such bits, which must be of letters.
+    pub fn of_bits(bits: u128) -> Self {
+        Self(bits)
+    }
+
     pub fn insert(&mut self, letter: u8) {
         if (0x21..=0x7e).contains(&letter) && letter != b',' && letter != b'/' && letter != b':' {
             self.0 |= 1 << letter;
@@ -56,6 +66,16 @@ impl Letters {
 
     pub fn iter(self) -> impl Iterator<Item = u8> {
         (0x21..=0x7eu8).filter(move |&letter| self.has(letter))
+    }
+
+    /// Those of `a` to `z`.
+    pub fn keyword_letters(self) -> impl Iterator<Item = u8> {
+        let mut rest = (self.0 >> b'a') as u32 & 0x3ff_ffff;
+        std::iter::from_fn(move || {
+            let lowest = u8::try_from(rest.trailing_zeros()).ok().filter(|&bit| bit < 26)?;
+            rest &= rest - 1;
+            Some(b'a' + lowest)
+        })
     }
 
     pub fn system(self) -> impl Iterator<Item = SystemFlag> {

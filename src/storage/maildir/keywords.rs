@@ -40,7 +40,7 @@ impl Meaning {
     fn flags_by_letters(&self, letters: Letters) -> Flags {
         let mut flags = Flags::new();
         letters.system().for_each(|flag| flags.insert(flag));
-        for letter in (b'a'..=b'z').filter(|&letter| letters.has(letter)) {
+        for letter in letters.keyword_letters() {
             self.letters.keyword(letter).into_iter().for_each(|keyword| flags.insert_keyword(keyword));
         }
         flags
