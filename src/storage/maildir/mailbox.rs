@@ -3,6 +3,7 @@
 use super::file_name;
 use super::folder::{Folder, Place};
 use super::index::chunk::Row;
+use super::index::facts::Held;
 use super::index::table::{Ahead, Entry};
 use super::index::{Failure, Index, Reading};
 use super::interop::dovecot_uidlist::{Fields, Header};
@@ -69,6 +70,8 @@ pub(super) struct MaildirMailbox {
     pub more: BTreeMap<Uid, Flags>,
     /// Some messages as they were in the index when one of them was looked up; forgotten whenever anything may have changed.
     pub ahead: Ahead,
+    /// What is kept of messages is read by this while a command runs.
+    pub held: Option<Held>,
     pub recent: UidSet,
     pub keywords: KeywordTable,
     /// How many keywords the last sync told of.
@@ -102,6 +105,7 @@ impl MaildirMailbox {
             view: View::new(),
             more: BTreeMap::new(),
             ahead: Ahead::default(),
+            held: None,
             recent: UidSet::new(),
             keywords_told: 0,
             check_more: false,
@@ -177,6 +181,14 @@ impl MaildirMailbox {
             Ok(mailbox.ahead.find(uid.get()).map(|entry| Located::new(&entry)))
         });
         found?.ok_or(StoreError::Expunged)
+    }
+
+    /// As [`Self::locate_one`], without the name.
+    pub fn row(&mut self, uid: Uid) -> Result<Row> {
+        match self.ahead.find(uid.get()) {
+            Some(entry) => Ok(entry.row),
+            None => Ok(self.locate_one(uid)?.row),
+        }
     }
 
     /// The number of this mailbox in the index.
@@ -300,6 +312,7 @@ impl Mailbox for MaildirMailbox {
             self.watch = Watch::new(&self.folder.path);
         }
         // Whoever watches waits: a good moment to have on the disk what others would otherwise work out again.
+        self.held = None;
         self.keep_learned();
         self.watch.as_ref().filter(|_| !self.without_uid).map(Watch::fd)
     }
@@ -364,10 +377,11 @@ impl Mailbox for MaildirMailbox {
     }
 
     fn internal_date(&mut self, uid: Uid) -> Result<DateTime> {
-        let mut located = self.locate_one(uid)?;
-        let seconds = match located.row.date().or_else(|| self.learned.date(uid)) {
+        let known = self.row(uid)?.date().or_else(|| self.learned.date(uid));
+        let seconds = match known {
             Some(seconds) => seconds,
             None => {
+                let mut located = self.locate_one(uid)?;
                 let stat = |mailbox: &Self, l: &Located| mailbox.folder.place(l.place()).stat(&l.name);
                 let stat = self.with_file(&mut located, None, stat)?.ok_or(StoreError::Expunged)?;
                 self.learned.set_date(uid, stat.modified.seconds);
@@ -388,9 +402,12 @@ impl Mailbox for MaildirMailbox {
             return true;
         }
         let kept = self.with_index(|mailbox, index| {
-            let reading = index.read()?;
-            let Some(number) = mailbox.number(index, &reading)? else { return Ok(false) };
-            Ok(reading.kept(number, uid.get(), kind)?.map(&mut *take).is_some())
+            let Some(number) = mailbox.view.number_in(index) else { return Ok(false) };
+            if mailbox.held.as_ref().is_none_or(|held| !held.is_of(index)) {
+                mailbox.held = Some(Held::new(mailbox.root.index()?)?);
+            }
+            let Some(held) = &mailbox.held else { return Ok(false) };
+            Ok(held.kept(number, uid.get(), kind)?.map(&mut *take).is_some())
         });
         kept.unwrap_or(false)
     }

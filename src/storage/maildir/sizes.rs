@@ -20,8 +20,7 @@ impl MaildirMailbox {
     /// RFC822.SIZE.
     pub(super) fn wire_size(&mut self, uid: Uid) -> Result<u64> {
         self.take_corrections();
-        let located = self.locate_one(uid)?;
-        if let Some(size) = self.known_size(&located) {
+        if let Some(size) = self.learned.size(uid).or(self.row(uid)?.size()) {
             return Ok(size);
         }
         let (located, file, _) = self.open_message(uid)?;

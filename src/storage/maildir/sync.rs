@@ -89,6 +89,7 @@ impl MaildirMailbox {
         self.folder.check()?;
         self.root.check_index()?;
         self.ahead = Ahead::default();
+        self.held = None;
         let noticed = self.watch.as_ref().is_some_and(Watch::drain);
         let (new, cur) = (self.stat_part(b"new")?, self.stat_part(b"cur")?);
         if !self.folder.has_parts(&new, &cur) {
