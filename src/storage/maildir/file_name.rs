@@ -11,7 +11,6 @@
 
 use crate::sys::lock::{host_name, process_id};
 use crate::types::SystemFlag;
-use std::cmp::Ordering;
 use std::sync::atomic::{self, AtomicU64};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -228,16 +227,11 @@ pub fn with_fresh_base(name: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The order in which UIDs are dealt to messages found together: by seconds, then by microseconds where both have them, then by octets.
-pub fn arrival_order(a: &[u8], b: &[u8]) -> Ordering {
-    let (a, b) = (base(a), base(b));
-    let (seconds_a, micros_a) = moment(a);
-    let (seconds_b, micros_b) = moment(b);
-    let micros = match (micros_a, micros_b) {
-        (Some(a), Some(b)) => a.cmp(&b),
-        _ => Ordering::Equal,
-    };
-    seconds_a.cmp(&seconds_b).then(micros).then_with(|| a.cmp(b))
+/// The order in which UIDs are dealt to messages found together: by seconds, then by microseconds (those that have none first), then by octets.
+pub fn arrival(name: &[u8]) -> (u64, Option<u64>, &[u8]) {
+    let base = base(name);
+    let (seconds, micros) = moment(base);
+    (seconds, micros, base)
 }
 
 /// Leading seconds (zero if there are none), and the number behind the first `M` of the second field.
@@ -331,7 +325,7 @@ mod tests {
     #[test]
     fn uids_are_dealt_by_time_then_by_name() {
         let mut names = ["9.x", "10.M5P1.h", "10.M40P1.h", "10.H7.h", "10.M5P0.h", "x"];
-        names.sort_by(|a, b| arrival_order(a.as_bytes(), b.as_bytes()));
+        names.sort_by_key(|name| arrival(name.as_bytes()));
         assert_eq!(names[0], "x");
         assert_eq!(names[1], "9.x");
         assert!(names.iter().position(|n| *n == "10.M5P0.h") < names.iter().position(|n| *n == "10.M40P1.h"));

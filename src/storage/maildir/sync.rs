@@ -879,7 +879,7 @@ impl MaildirMailbox {
             }
             is_file
         });
-        found.sort_by(|a, b| file_name::arrival_order(listing.name(a), listing.name(b)));
+        found.sort_by_cached_key(|f| file_name::arrival(listing.name(f)));
         if let Some(mut header) = to_be_made {
             lock.touch();
             let uids = uid_list::deal(header.next_uid.max(floor), found.len())?;
