@@ -161,7 +161,11 @@ fn rename_inbox(root: &Arc<Root>, to: &MailboxName) -> Result<()> {
     let mut inbox = MaildirMailbox::open(root, root.folder(&MailboxName::inbox())?, Access::ReadWrite)?;
     create(root, to, None)?;
     let all = inbox.uids().clone();
-    if let Err(error) = inbox.move_to(&all, to) {
+    let failure = match inbox.move_to(&all, to) {
+        Ok(moved) => moved.failure,
+        Err(error) => Some(error),
+    };
+    if let Some(error) = failure {
         // Only if nothing could be moved.
         let mut made = MaildirMailbox::open(root, root.folder(to)?, Access::ReadOnly)?;
         made.sync()?;

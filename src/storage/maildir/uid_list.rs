@@ -252,8 +252,12 @@ impl UidListFile {
         let Some(&last) = uids.last() else { return Ok(uids) };
         if open.reader.version_1() || open.reader.header().is_none() || open.read != open.size {
             rewrite_with(dir, new, &uids)?;
-            self.open = None;
-            self.refresh(dir)?;
+            // All of it is to be read again. Until that can be done, what was known of it stays known.
+            let before = self.open.take();
+            if let Err(error) = self.refresh(dir) {
+                self.open = before;
+                return Err(error);
+            }
             return Ok(uids);
         }
         let stat = append_lines(dir, open.identity, open.size, new, &uids)?;
