@@ -76,7 +76,8 @@ fn everywhere(name: &str) {
         let kind = case.calls[at as usize - 1];
         let tagged = tried.heard.tagged.last().unwrap();
         let done = tagged.starts_with("x OK");
-        assert!(done || tagged.starts_with(&format!("x NO [{code}]")), "{kind:?} failed: {tagged}");
+        let log = || tried.site.log();
+        assert!(done || tagged.starts_with(&format!("x NO [{code}]")), "{kind:?} failed: {tagged}; {}", log());
         for line in &tried.after {
             assert!(!line.starts_with("x ") || line.starts_with("x OK"), "afterwards: {line}");
         }

@@ -68,8 +68,8 @@ static int is_socket(int fd) {
     return socket;
 }
 
-/* Files that have no disk: one that is full has room for them. */
-static char in_memory[4096];
+/* Files that have no disk: one that is full has room for them. Nor has the log, which is to say what happened. */
+static char in_memory[4096] = {[STDERR_FILENO] = 1};
 
 static int has_disk(int fd) { return fd < 0 || fd >= (int)sizeof in_memory || !in_memory[fd]; }
 
@@ -147,7 +147,7 @@ static void note_told(const char *octets, size_t size) {
 }
 
 static int opened(int at, const char *path, int flags, mode_t mode) {
-    if (!strncmp(path, "/proc/self/fd/", 14)) {
+    if (!strncmp(path, "/proc/", 6) && strstr(path, "/fd/")) {
         int memory = raw(SYS_openat, at, path, flags, mode);
         if (memory >= 0 && memory < (int)sizeof in_memory) in_memory[memory] = 1;
         return memory;
