@@ -85,9 +85,9 @@ fn everywhere(name: &str) {
         let ending = match (done, fate) {
             (true, _) if BEST_EFFORT.contains(&name) => Ending::Killed,
             (true, _) => Ending::Done,
-            // Where every further call fails too, nothing can be taken back, and what a sync that failed has kept nobody knows.
+            // Where every further call fails too, nothing can be taken back.
             (false, Fate::FailOnce(_)) if ONE_BY_ONE.contains(&name) => Ending::Partly,
-            (false, Fate::FailOnce(_)) if kind != Kind::Sync => Ending::Refused,
+            (false, Fate::FailOnce(_)) => Ending::Refused,
             (false, _) => Ending::Killed,
         };
         case.check(&tried, ending);
