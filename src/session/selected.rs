@@ -158,7 +158,7 @@ impl Selected {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::storage::{Changes, Copied, Result, StoreError, Stored, StoredMessage};
+    use crate::storage::{Changes, Copied, Partly, Result, StoreError, Stored, StoredMessage};
     use crate::types::flag::FlagChange;
     use crate::types::sequence_set::SetNumber::{Last, Number};
     use crate::types::{DateTime, Flags, Keyword, ObjectId, UidValidity};
@@ -249,13 +249,13 @@ pub(super) mod tests {
         fn store(&mut self, _: &UidSet, _: FlagChange, _: &Flags, _: Option<u64>) -> Result<Stored> {
             Ok(Stored::default())
         }
-        fn expunge(&mut self, _: &UidSet) -> Result<UidSet> {
-            Ok(UidSet::new())
+        fn expunge(&mut self, _: &UidSet) -> Result<Partly<UidSet>> {
+            Ok(Partly::whole(UidSet::new()))
         }
         fn copy(&mut self, _: &UidSet, _: &MailboxName) -> Result<Copied> {
             Err(StoreError::NoSuchMailbox)
         }
-        fn move_to(&mut self, _: &UidSet, _: &MailboxName) -> Result<Copied> {
+        fn move_to(&mut self, _: &UidSet, _: &MailboxName) -> Result<Partly<Copied>> {
             Err(StoreError::NoSuchMailbox)
         }
     }

@@ -5,7 +5,7 @@ use super::folder::{Folder, Place};
 use super::index::chunk::Row;
 use super::index::facts::Held;
 use super::index::table::{Ahead, Entry};
-use super::index::{Failure, Index, Reading};
+use super::index::{Failure, Index};
 use super::interop::dovecot_uidlist::{Fields, Header};
 use super::keywords::KeywordTable;
 use super::learned::Learned;
@@ -16,7 +16,7 @@ use super::uid_list::UidListFile;
 use super::view::{Shown, View};
 use super::watch::Watch;
 use crate::log::{Level, Quoted, log};
-use crate::storage::{Access, Changes, Copied, Kept, Mailbox, Result, StoreError, Stored, StoredMessage};
+use crate::storage::{Access, Changes, Copied, Kept, Mailbox, Partly, Result, StoreError, Stored, StoredMessage};
 use crate::sys::clock;
 use crate::sys::file::{Stat, stat_file};
 use crate::types::flag::FlagChange;
@@ -26,6 +26,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A message's file, as far as the index knows.
 #[derive(Clone, Debug)]
@@ -139,18 +140,22 @@ impl MaildirMailbox {
         }
     }
 
-    /// Works with the index; if that fails, once more with another.
+    /// Works with the index; if that fails, again with another.
     pub fn with_index<T>(&mut self, mut work: impl FnMut(&mut Self, &Index) -> Result<T>) -> Result<T> {
-        let index = self.root.index()?;
-        match work(self, &index) {
-            Err(error) => {
-                let Some(failure) = Failure::behind(&error) else { return Err(error) };
-                self.root.change_index(index, failure)?;
-                let index = self.root.index()?;
-                work(self, &index)
+        // The one that is there, the one that is made in its place if it is damaged, and the one in memory.
+        const INDEXES: usize = 3;
+        for _ in 1..INDEXES {
+            let index = self.root.index()?;
+            match work(self, &index) {
+                Err(error) => match Failure::behind(&error) {
+                    Some(failure) => self.root.change_index(index, failure)?,
+                    None => return Err(error),
+                },
+                done => return done,
             }
-            done => done,
         }
+        let index = self.root.index()?;
+        work(self, &index)
     }
 
     /// The messages of the view among these that the index still has, ascending.
@@ -158,8 +163,8 @@ impl MaildirMailbox {
         let wanted = uids.intersection(self.view.uids());
         self.with_index(|mailbox, index| {
             let mut found = Vec::new();
-            let reading = index.read()?;
-            if let Some(number) = mailbox.number(index, &reading)? {
+            if let Some(number) = mailbox.number(index)? {
+                let reading = index.read()?;
                 reading.find_all(number, &wanted, |entry| found.push(Located::new(&entry)))?;
             }
             Ok(found)
@@ -175,8 +180,8 @@ impl MaildirMailbox {
             return Ok(Located::new(&entry));
         }
         let found = self.with_index(|mailbox, index| {
+            let Some(number) = mailbox.number(index)? else { return Ok(None) };
             let reading = index.read()?;
-            let Some(number) = mailbox.number(index, &reading)? else { return Ok(None) };
             mailbox.ahead = reading.chunk_with(number, uid.get())?;
             Ok(mailbox.ahead.find(uid.get()).map(|entry| Located::new(&entry)))
         });
@@ -191,12 +196,18 @@ impl MaildirMailbox {
         }
     }
 
-    /// The number of this mailbox in the index.
-    fn number(&self, index: &Index, reading: &Reading<'_>) -> Result<Option<u32>> {
-        match self.view.number_in(index) {
-            Some(number) => Ok(Some(number)),
-            None => Ok(self.record(reading)?.map(|record| record.number)),
+    /// The number of this mailbox in the index. One that was changed since the last look is filled first: what it does not have is not gone.
+    fn number(&mut self, index: &Index) -> Result<Option<u32>> {
+        if let Some(number) = self.view.number_in(index) {
+            return Ok(Some(number));
         }
+        if let Some(record) = self.record(&index.read()?)? {
+            return Ok(Some(record.number));
+        }
+        // Without it, if we hold it already or somebody else does.
+        let mut lock = self.folder.lock(Duration::ZERO).ok();
+        self.update(index, lock.as_mut(), true)?;
+        Ok(self.record(&index.read()?)?.map(|record| record.number))
     }
 
     /// Does something with a message's file by its name; if it is not there any more, looks where it went and tries once more.
@@ -402,7 +413,7 @@ impl Mailbox for MaildirMailbox {
             return true;
         }
         let kept = self.with_index(|mailbox, index| {
-            let Some(number) = mailbox.view.number_in(index) else { return Ok(false) };
+            let Some(number) = mailbox.number(index)? else { return Ok(false) };
             if mailbox.held.as_ref().is_none_or(|held| !held.is_of(index)) {
                 mailbox.held = Some(Held::new(mailbox.root.index()?)?);
             }
@@ -436,7 +447,7 @@ impl Mailbox for MaildirMailbox {
         self.change_flags(uids, change, flags, unchanged_since)
     }
 
-    fn expunge(&mut self, uids: &UidSet) -> Result<UidSet> {
+    fn expunge(&mut self, uids: &UidSet) -> Result<Partly<UidSet>> {
         self.check_writable()?;
         self.expunge_files(uids)
     }
@@ -445,7 +456,7 @@ impl Mailbox for MaildirMailbox {
         self.copy_to(uids, target)
     }
 
-    fn move_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
+    fn move_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Partly<Copied>> {
         self.check_writable()?;
         self.move_files(uids, target)
     }

@@ -93,7 +93,7 @@ impl MaildirMailbox {
         if !self.has_wrong_sizes() || self.folder.check().is_err() {
             return;
         }
-        if let Ok(mut lock) = Lock::take(&self.folder.dir, uid_list::FILE, Duration::ZERO)
+        if let Ok(mut lock) = Lock::take(&self.folder.dir, &self.folder.tmp, uid_list::FILE, Duration::ZERO)
             && let Err(error) = self.catch_up(&mut lock)
         {
             log!(Level::Warning, "{}: cannot put sizes right: {error}", self.path_shown());

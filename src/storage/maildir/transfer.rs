@@ -2,6 +2,7 @@
 
 use super::arrivals::{self, Arrival, Before};
 use super::deliver::{Staged, Staging, Targets, create_in_tmp, targets};
+use super::expunge::Removal;
 use super::file_name::{self, Letters};
 use super::folder::{Folder, Place};
 use super::index::table::Edit;
@@ -12,7 +13,7 @@ use super::mailbox::{Located, MaildirMailbox};
 use super::uid_list;
 use crate::limits;
 use crate::log::{Level, log};
-use crate::storage::{Copied, Result, StoreError};
+use crate::storage::{Access, Copied, Partly, Result, StoreError};
 use crate::sys::file::{Kind, must_copy, set_modified, stat_file};
 use crate::types::{MailboxName, Uid, UidSet};
 use std::io;
@@ -122,16 +123,14 @@ impl MaildirMailbox {
         Ok(Copied { uid_validity: header.uid_validity, pairs: Vec::new() })
     }
 
-    pub(super) fn move_files(&mut self, uids: &UidSet, target_name: &MailboxName) -> Result<Copied> {
+    pub(super) fn move_files(&mut self, uids: &UidSet, target_name: &MailboxName) -> Result<Partly<Copied>> {
         let target = self.root.target(target_name)?;
         let across = self.folder.cur.stat_self()?.device != target.cur.stat_self()?.device;
         if across || target.is_same(&self.folder) {
-            let copied = self.copy_to(uids, target_name)?;
-            self.remove(&copied.pairs.iter().map(|(source, _)| *source).collect())?;
-            return Ok(copied);
+            return self.move_by_copy(uids, target_name, target);
         }
         if uids.intersection(self.view.uids()).is_empty() {
-            return self.nothing_copied(&target);
+            return self.nothing_copied(&target).map(Partly::whole);
         }
         let (mut lock, mut target_lock) = self.lock_both(&target)?;
         self.refresh_keywords()?;
@@ -198,7 +197,31 @@ impl MaildirMailbox {
         }
         self.note(&gone, &before, |_, _| Edit::Remove)?;
         self.with_index(|mailbox, index| mailbox.tidy(index, &mut lock))?;
-        Ok(Copied { uid_validity: dealt.uid_validity, pairs })
+        Ok(Partly::whole(Copied { uid_validity: dealt.uid_validity, pairs }))
+    }
+
+    /// Where a rename does not do: copies, then removes the originals. "The server SHOULD NOT leave any message in both mailboxes" (RFC 6851
+    /// section 3.3): the copy of an original that cannot be removed is taken back.
+    fn move_by_copy(&mut self, uids: &UidSet, target_name: &MailboxName, target: Folder) -> Result<Partly<Copied>> {
+        let mut copied = self.copy_to(uids, target_name)?;
+        let sources: UidSet = copied.pairs.iter().map(|(source, _)| *source).collect();
+        let removal = match self.remove(&sources) {
+            Ok(removal) => removal,
+            Err(failure) => Removal { left: sources, failure: Some(failure), ..Removal::default() },
+        };
+        let (moved, left): (Vec<_>, Vec<_>) =
+            copied.pairs.into_iter().partition(|(source, _)| !removal.left.contains(*source));
+        copied.pairs = moved;
+        if !left.is_empty() {
+            let doubled: UidSet = left.into_iter().map(|(_, copy)| copy).collect();
+            // Read-only: this is nobody's look at the mailbox, and takes \\Recent from none.
+            let taken_back = MaildirMailbox::open(&self.root, target, Access::ReadOnly)
+                .and_then(|mut target| target.remove(&doubled));
+            if let Some(failure) = taken_back.map_or_else(Some, |taken_back| taken_back.failure) {
+                log!(Level::Error, "{}: a move that failed has left copies behind: {failure}", self.path_shown());
+            }
+        }
+        Ok(Partly { done: copied, failure: removal.failure })
     }
 
     /// Both locks, taken in the order of the paths, so that two sessions that move in opposite directions do not wait for each other.
