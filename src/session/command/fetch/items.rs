@@ -155,7 +155,9 @@ pub(super) fn answer(
     let told = [(news.uid, FetchItem::Uid), (news.flags, FetchItem::Flags), (news.modseq, FetchItem::ModSeq)];
     let told: Vec<FetchItem> = match seen_set {
         false => Vec::new(),
-        true => told.into_iter().filter(|(told, item)| *told && !fetch.items.contains(item)).map(|told| told.1).collect(),
+        true => {
+            told.into_iter().filter(|(told, item)| *told && !fetch.items.contains(item)).map(|told| told.1).collect()
+        }
     };
     if plan.modseq || (seen_set && news.modseq) {
         selected.modseq_told = selected.modseq_told.max(known.modseq);
