@@ -52,12 +52,11 @@ fn points(calls: &[Kind]) -> Vec<(u32, Fate, &'static str)> {
         let number = at as u32 + 1;
         let possible: Vec<_> = ERRORS.iter().filter(|(error, _)| can_fail(kind, *error)).collect();
         for (turn, &(error, code)) in possible.iter().enumerate() {
-            // A lock that cannot be removed is waited for until it is old enough to be judged.
-            let slow = kind == Kind::Unlink;
-            if thorough() || (turn == at % possible.len() && !slow) {
+            if thorough() || turn == at % possible.len() {
                 points.push((number, Fate::FailOnce(*error as i32), *code));
             }
             let failing = KINDS.into_iter().filter(|kind| can_fail(*kind, *error)).collect::<Vec<_>>();
+            // A lock that cannot be removed is waited for until it is old enough to be judged.
             let slow = failing.contains(&Kind::Unlink) && at > 0;
             if thorough() || (turn == at / 4 % possible.len() && !slow && at % 4 == 0) {
                 points.push((number, Fate::FailOn(*error as i32, mask(&failing)), *code));
