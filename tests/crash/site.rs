@@ -16,6 +16,9 @@ use tempfile::TempDir;
 /// Whatever takes longer than this will not come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// On every system.
+const NOBODY: u32 = 65534;
+
 pub struct Site {
     place: TempDir,
     /// INBOX's directory.
@@ -97,10 +100,19 @@ impl Site {
         (client(child, stream), pid)
     }
 
+    /// What root made becomes nobody's mail, since root has none; says whether it did.
+    pub fn give_away(&self) -> bool {
+        if !nix::unistd::geteuid().is_root() {
+            return false;
+        }
+        let owner = NOBODY.to_string();
+        let given = Command::new("chown").args(["-R", &owner]).arg(self.place.path()).status().unwrap();
+        assert!(given.success());
+        true
+    }
+
     /// A client of Dovecot's, who opens this mail as a user of its own, and the file where it logs.
     pub fn connect_to(&self, program: &str) -> (Client, PathBuf) {
-        /// nobody, on every system: Dovecot serves no root.
-        const NOBODY: u32 = 65534;
         let [run, log, configuration] = ["run", "dovecot.log", "dovecot.conf"].map(|name| self.place.path().join(name));
         fs::create_dir(&run).unwrap();
         let lines = format!(
@@ -122,10 +134,7 @@ impl Site {
             .stdout(Stdio::from(OwnedFd::from(theirs.try_clone().unwrap())))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stderr(fs::File::create(&log).unwrap());
-        if nix::unistd::geteuid().is_root() {
-            let given =
-                Command::new("chown").args(["-R", &NOBODY.to_string()]).arg(self.place.path()).status().unwrap();
-            assert!(given.success());
+        if self.give_away() {
             command.uid(NOBODY).gid(NOBODY);
         }
         (client(command.spawn().unwrap(), ours), log)

@@ -408,6 +408,7 @@ fn fsck(site: &Site) {
     let binary = env!("CARGO_BIN_EXE_imapd");
     let usage = Command::new(binary).arg("--help").output().unwrap();
     if String::from_utf8_lossy(&usage.stdout).contains("--fsck") {
+        site.give_away();
         let checked = Command::new(binary).arg("--fsck").arg(&site.root).output().unwrap();
         let said = [checked.stdout, checked.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
         assert!(checked.status.success(), "{}: {}", checked.status, said.concat());
