@@ -14,7 +14,7 @@ mod folder;
 pub mod folder_name;
 mod folders;
 pub mod fsck;
-mod index;
+pub mod index;
 pub mod interop;
 mod keywords;
 mod learned;
