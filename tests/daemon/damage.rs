@@ -45,7 +45,8 @@ impl Site {
             fs::create_dir_all(mail.join(part)).unwrap();
         }
         for n in 0..MESSAGES {
-            let text = format!("From: a{n}@example.org\nSubject: number {n}\nMessage-ID: <{n}@x>\n\n{}\n", "x".repeat(n));
+            let text =
+                format!("From: a{n}@example.org\nSubject: number {n}\nMessage-ID: <{n}@x>\n\n{}\n", "x".repeat(n));
             fs::write(mail.join(format!("cur/{}.M1P{n}.host:2,", 1_700_000_000 + n)), text).unwrap();
         }
         let base = place.path().to_owned();
@@ -91,11 +92,11 @@ impl Site {
         for try_again in [!seen_death, false] {
             let ended = self.run(&commands);
             if !ended.is_whole && try_again {
-                assert!(ended.signal.is_some_and(|signal| [6, 7, 11].contains(&signal)), "{what}: {ended:?}");
+                assert!(ended.signal.is_some_and(|signal| [6, 7, 11].contains(&signal)), "{what}: {}", ended.shown());
                 died = true;
                 continue;
             }
-            assert!(ended.is_whole, "{what}: {ended:?}");
+            assert!(ended.is_whole, "{what}: {}", ended.shown());
             assert_eq!(ended.uid_validity(), self.uid_validity, "{what}: {:?}", ended.log);
             assert!(ended.fetched(REST) == self.rest, "{what}: {:?}", ended.log);
             let shown = ended.fetched("FETCH 1:* (UID FLAGS)");
@@ -109,7 +110,6 @@ impl Site {
     }
 }
 
-#[derive(Debug)]
 struct Ended {
     lines: Vec<String>,
     log: String,
@@ -127,6 +127,12 @@ impl Ended {
             && !lines.iter().any(|line| line.starts_with("x NO") || line.starts_with("x BAD"));
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
         Self { lines, log, signal: output.status.signal(), is_whole }
+    }
+
+    /// For whoever wonders why it failed.
+    fn shown(&self) -> String {
+        let rest: Vec<&String> = self.lines.iter().filter(|line| !line.contains(" FETCH ")).collect();
+        format!("{rest:#?} {:?} {}", self.signal, self.log)
     }
 
     /// The FETCH responses to this command, which are told by what they have.

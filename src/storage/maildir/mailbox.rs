@@ -138,15 +138,24 @@ impl MaildirMailbox {
     /// Works with the index; if that fails, once more with another.
     pub fn with_index<T>(&mut self, mut work: impl FnMut(&mut Self, &Index) -> Result<T>) -> Result<T> {
         let index = self.root.index()?;
-        match work(self, &index) {
+        match self.fill(&index).and_then(|()| work(self, &index)) {
             Err(error) => {
                 let Some(failure) = Failure::behind(&error) else { return Err(error) };
                 self.root.change_index(index, failure)?;
                 let index = self.root.index()?;
+                self.fill(&index)?;
                 work(self, &index)
             }
             done => done,
         }
+    }
+
+    /// An index that was made anew under this session learns of the mailbox before anything is looked up in it: what it has not would seem to be gone.
+    fn fill(&mut self, index: &Index) -> Result<()> {
+        if self.header.is_some() && self.view.number_in(index).is_none() && self.record(&index.read()?)?.is_none() {
+            self.update(index, None, true)?;
+        }
+        Ok(())
     }
 
     /// The messages of the view among these that the index still has, ascending.
