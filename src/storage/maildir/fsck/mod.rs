@@ -12,6 +12,7 @@ mod uid_list;
 
 use super::folder::{self, Folder};
 use super::folder_name::from_entry;
+use super::index::IndexPlace;
 use super::lock::Lock;
 use super::root::Root;
 use crate::limits;
@@ -72,7 +73,7 @@ pub struct Summary {
 /// Checks a Maildir as its owner, who this process must be, and gives each finding to `report` as it is made. [`StoreError::NoSuchMailbox`] if
 /// there is no Maildir.
 pub fn fsck(options: &FsckOptions, report: &mut dyn FnMut(&Finding)) -> Result<Summary> {
-    let root = Root::open(&options.root, None)?;
+    let root = Root::open(&options.root, IndexPlace::InRoot)?;
     if ![b"cur", b"new", b"tmp"].iter().any(|part| folder::is_dir(&root.dir, *part).unwrap_or(false)) {
         return Err(StoreError::NoSuchMailbox);
     }

@@ -124,6 +124,17 @@ impl From<Failure> for StoreError {
     }
 }
 
+/// Where the index of a Maildir is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum IndexPlace {
+    /// Beside the mail.
+    InRoot,
+    /// In this directory, such as for mail on a network or a file system that is only read.
+    Directory(PathBuf),
+    /// Nowhere: each session has one of its own.
+    InMemory,
+}
+
 /// An open index.
 pub struct Index {
     /// No two that this process opens have the same.

@@ -145,7 +145,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let dir = Dir::open(place.path()).unwrap();
         let mut state = State::open(&dir, 0o600).unwrap();
-        let mut is_lost = |boot| State::open(&dir, 0o600).unwrap().lock().unwrap().is_lost(boot).is_some();
+        let is_lost = |boot| State::open(&dir, 0o600).unwrap().lock().unwrap().is_lost(boot).is_some();
         assert!(is_lost("one"));
         state.set_unsynced("one").unwrap();
         assert!(!is_lost("one"));
