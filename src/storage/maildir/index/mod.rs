@@ -11,6 +11,7 @@
 pub mod chunk;
 pub mod facts;
 pub mod history;
+pub mod pages;
 pub mod record;
 pub mod seal;
 mod state;
