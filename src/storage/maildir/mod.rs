@@ -37,7 +37,7 @@ mod uid_list;
 mod view;
 mod watch;
 
-pub use self::index::IndexPlace;
+pub use self::index::{IndexPlace, look_through_when_opened};
 
 use self::folder::{Folder, is_absent};
 use self::mailbox::MaildirMailbox;

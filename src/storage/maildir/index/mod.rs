@@ -26,11 +26,13 @@ use heed::types::Bytes;
 use heed::{Env, RoTxn, RwTxn, WithoutTls};
 use seal::Table;
 use state::State;
+pub use state::{Lost, why_lost};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,9 +43,9 @@ pub const FILE: &[u8] = b"imapd-index";
 /// LMDB's own.
 const LOCK_FILE: &[u8] = b"imapd-index-lock";
 /// Of everything in it. Another version's index is thrown away.
-const VERSION: u32 = 2;
+pub const VERSION: u32 = 2;
 /// Under this key of the records stands the version, without a seal: what it means must be known before anything else.
-const VERSION_KEY: &[u8] = b"version";
+pub const VERSION_KEY: &[u8] = b"version";
 
 /// What an operation of the index gives. Its errors never reach a client: the session goes on with an index in memory.
 pub type Result<T> = std::result::Result<T, Failure>;
@@ -167,6 +169,15 @@ struct Place {
     _guard: Guard,
 }
 
+/// Whether the pages of an index are looked through when it is opened.
+static CAREFUL: AtomicBool = AtomicBool::new(false);
+
+/// From now on the pages of an index are looked through when it is opened. For a process that serves many users, all of whom a damaged one would cost their
+/// sessions; it takes as long as reading the file.
+pub fn look_through_when_opened() {
+    CAREFUL.store(true, Ordering::Relaxed);
+}
+
 /// The indexes that this process has open, by path: LMDB wants each opened once.
 static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Index>>>> = Mutex::new(None);
 
@@ -257,6 +268,13 @@ impl Index {
             (env.info().last_page_number as u64).saturating_add(1).saturating_mul(u64::from(env.stat().page_size));
         if env.info().last_page_number > 1 && used > size {
             return Err(Failure::damaged("the file is cut off"));
+        }
+        if CAREFUL.load(Ordering::Relaxed) && pages::READABLE {
+            // While nobody writes.
+            let txn = env.write_txn()?;
+            let file = dir.open_file(FILE)?;
+            pages::read(&|at, into| file.read_exact_at(into, at), &mut |_, _, _| Ok(()))?;
+            txn.abort();
         }
         Self::with_tables(env, None)
     }
@@ -378,7 +396,8 @@ impl Drop for Index {
     }
 }
 
-fn remove(dir: &Dir) -> io::Result<()> {
+/// Removes the index, if there is one; whoever has it open notices.
+pub fn remove(dir: &Dir) -> io::Result<()> {
     for name in [FILE, LOCK_FILE] {
         match dir.unlink(name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -38,9 +38,10 @@ pub type ReadAt<'f> = dyn Fn(u64, &mut [u8]) -> io::Result<()> + 'f;
 /// what was found then means nothing.
 pub fn read(file: &ReadAt<'_>, take: &mut dyn FnMut(&[u8], &[u8], &[u8]) -> Result<()>) -> Result<u64> {
     let meta = newest(file)?;
-    let mut pages = Pages { file, size: meta.page, last: meta.last, seen: HashSet::new(), free: HashSet::new() };
+    let mut pages = Pages { file, size: meta.page, last: meta.last, seen: HashSet::new(), are_numbers: false };
     pages.tree(&meta.names, b"", take)?;
     let mut free = HashSet::new();
+    pages.are_numbers = true;
     pages.tree_of(&meta.free, &mut |_, _, list| {
         let (count, list) = list.split_first_chunk().ok_or(Failure::damaged("the list of free pages"))?;
         let numbers = list.as_chunks::<8>().0.iter().map(|octets| u64::from_le_bytes(*octets));
@@ -51,9 +52,8 @@ pub fn read(file: &ReadAt<'_>, take: &mut dyn FnMut(&[u8], &[u8], &[u8]) -> Resu
         free.extend(numbers.take(count));
         Ok(())
     })?;
-    pages.free = free;
     // A page that is in use and free would be written over.
-    match pages.free.iter().find(|page| **page < 2 || **page > pages.last || pages.seen.contains(page)) {
+    match free.iter().find(|page| **page < 2 || **page > pages.last || pages.seen.contains(page)) {
         Some(_) => Err(Failure::damaged("a page is free and in use")),
         None => Ok(meta.transaction),
     }
@@ -138,7 +138,8 @@ struct Pages<'f> {
     /// The number of the last page that was ever used.
     last: u64,
     seen: HashSet<u64>,
-    free: HashSet<u64>,
+    /// The keys are numbers of transactions, and not in the order of their octets.
+    are_numbers: bool,
 }
 
 /// A node of a page: key, value or the number of a page, and its flags.
@@ -222,8 +223,7 @@ impl Pages<'_> {
         for at in 0..nodes {
             let offset = usize::from(u16_at(&page, PAGE_HEAD + 2 * at).ok_or_else(damaged)?);
             let node = Node::read(&page, offset, is_branch).filter(|_| offset >= upper).ok_or_else(damaged)?;
-            // Numbers of transactions are the keys of free pages, and not in the order of octets; they have 8.
-            if at > 0 && node.key.len() != 8 && last.is_some_and(|last| last >= node.key) {
+            if !self.are_numbers && last.is_some_and(|last| last >= node.key) {
                 return Err(Failure::damaged("keys out of order"));
             }
             last = (!is_branch || at > 0).then_some(node.key);
@@ -253,8 +253,13 @@ impl Pages<'_> {
         if (first + 1..end).any(|page| !self.seen.insert(page)) {
             return Err(Failure::damaged("a page has two uses"));
         }
+        // Its last octet first: no memory is taken for what is not there.
+        let start = first.saturating_mul(self.size as u64).saturating_add(PAGE_HEAD as u64);
+        if let Some(before) = length.checked_sub(1) {
+            read_at(self.file, start.saturating_add(before as u64), &mut [0])?;
+        }
         let mut value = vec![0; length];
-        read_at(self.file, first * self.size as u64 + PAGE_HEAD as u64, &mut value)?;
+        read_at(self.file, start, &mut value)?;
         Ok(value)
     }
 }

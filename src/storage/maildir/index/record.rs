@@ -91,6 +91,11 @@ fn record_key(inode: u64) -> [u8; 9] {
     key
 }
 
+/// The inode in the key of a record.
+pub fn inode_of(key: &[u8]) -> Option<u64> {
+    key.strip_prefix(b"i")?.try_into().ok().map(u64::from_be_bytes)
+}
+
 impl Reading<'_> {
     /// The mailbox in the directory of this inode, if the index has one.
     pub fn record(&self, inode: u64) -> Result<Option<Record>> {

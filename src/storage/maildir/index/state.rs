@@ -11,6 +11,7 @@ use super::{Failure, Result};
 use crate::sys::fault;
 use crate::sys::file::Dir;
 use crate::sys::lock::try_lock_octet;
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -122,17 +123,51 @@ fn read(file: &File) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// Why an index may be damaged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lost {
+    /// A session left the mark.
+    Marked,
+    EarlierBoot,
+    Unknown,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Lost::Marked => "a session ended by what it read there",
+            Lost::EarlierBoot => "an earlier boot of this machine left it unsynced, or another machine",
+            Lost::Unknown => "nothing says who wrote it",
+        })
+    }
+}
+
 impl Held {
     /// Why the index may be damaged, if it may.
-    pub fn is_lost(&self, boot: &str) -> Option<&'static str> {
-        let text = String::from_utf8_lossy(&self.text);
-        match text.trim_end().split_once(' ') {
-            _ if is_mark(&self.text) => Some("a session ended by what it read there"),
-            None if text.trim_end() == "synced" => None,
-            Some(("unsynced", by)) if by == boot && !boot.is_empty() => None,
-            Some(("unsynced", _)) => Some("an earlier boot of this machine left it unsynced, or another machine"),
-            _ => Some("nothing says who wrote it"),
+    pub fn is_lost(&self, boot: &str) -> Option<Lost> {
+        is_lost(&self.text, boot)
+    }
+}
+
+fn is_lost(text: &[u8], boot: &str) -> Option<Lost> {
+    let shown = String::from_utf8_lossy(text);
+    match shown.trim_end().split_once(' ') {
+        _ if is_mark(text) => Some(Lost::Marked),
+        None if shown.trim_end() == "synced" => None,
+        Some(("unsynced", by)) if by == boot && !boot.is_empty() => None,
+        Some(("unsynced", _)) => Some(Lost::EarlierBoot),
+        _ => Some(Lost::Unknown),
+    }
+}
+
+/// Why the index in this directory may be damaged, without waiting for those who are about to open it.
+pub fn why_lost(dir: &Dir, boot: &str) -> io::Result<Option<Lost>> {
+    match dir.open_file(FILE) {
+        Ok(file) => Ok(is_lost(&read(&file)?, boot)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
+            Ok(Some(Lost::Unknown))
         }
+        Err(error) => Err(error),
     }
 }
 
