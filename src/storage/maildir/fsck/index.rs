@@ -46,7 +46,10 @@ pub fn read(check: &mut Check<'_>) -> Result<()> {
                 check.index = read;
                 return Ok(());
             }
-            Err(Failure::Unusable(why)) => return Err(io::Error::other(why).into()),
+            Err(Failure::Unusable(why)) => {
+                check.leave(join(&check.root.path, FILE), format!("cannot be checked: {why}"), "it cannot be read");
+                return Ok(());
+            }
             Err(Failure::Damaged(what)) => format!("is damaged: {what}"),
         },
         // Every crash of the machine does that, and the next session mends it.
@@ -191,7 +194,7 @@ fn differences(snapshot: &Snapshot, record: &Record, list: &List, messages: &Mes
 
 /// Mailboxes of the index whose folders are gone.
 pub fn folders_gone(check: &mut Check<'_>) {
-    let Some(snapshot) = check.index.take() else { return };
+    let Some(before) = check.index.take() else { return };
     let mut entries = vec![b".".to_vec()];
     let listed = check.root.dir.each(|name, _| {
         if name.first() == Some(&b'.') {
@@ -199,13 +202,25 @@ pub fn folders_gone(check: &mut Check<'_>) {
         }
     });
     // What cannot be looked at may be any of them.
-    let inodes: io::Result<Vec<u64>> =
-        listed.and_then(|()| entries.iter().map(|entry| Ok(check.root.dir.stat_through(entry)?.inode)).collect());
+    let inode = |entry: &Vec<u8>| match check.root.dir.stat_through(entry) {
+        Ok(stat) => Ok(Some(stat.inode)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    let inodes: io::Result<Vec<Option<u64>>> = listed.and_then(|()| entries.iter().map(inode).collect());
     let Ok(inodes) = inodes else { return };
-    let mut gone: Vec<u64> = snapshot.records.keys().copied().filter(|inode| !inodes.contains(inode)).collect();
+    let is_gone = |inode: &u64| !inodes.contains(&Some(*inode));
+    if !before.records.keys().any(is_gone) {
+        return;
+    }
+    // Once more: a session may have deleted it while we looked.
+    let now = check.root.dir.open_file(FILE).ok().and_then(|file| snapshot(&file).ok()?);
+    let Some(now) = now else { return };
+    let mut gone: Vec<u64> = before.records.keys().copied().filter(is_gone).collect();
+    gone.retain(|inode| now.records.contains_key(inode));
     gone.sort_unstable();
     for inode in gone {
-        let messages = snapshot.records.get(&inode).map_or(0, |record| record.messages);
+        let messages = now.records.get(&inode).map_or(0, |record| record.messages);
         let what = format!("has a mailbox of {messages} messages whose folder is gone");
         check.found(join(&check.root.path, FILE), what, |root| {
             forget(root, inode)?;
