@@ -4,10 +4,20 @@
 
 use imapd::testing::storage::maildir::index::chunk::{Builder, Names, Rows, write_rows};
 use imapd::testing::storage::maildir::index::record::Record;
-use imapd::testing::storage::maildir::index::{history, seal};
+use imapd::testing::storage::maildir::index::{history, pages, seal};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|octets: &[u8]| {
+    // As a whole file.
+    let read_at = |at: u64, into: &mut [u8]| {
+        let found = usize::try_from(at).ok().and_then(|at| octets.get(at..at.checked_add(into.len())?));
+        into.copy_from_slice(found.ok_or(std::io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    };
+    let _ = pages::read(&read_at, &mut |table, key, value| {
+        let _ = seal::open(std::str::from_utf8(table).unwrap_or_default(), key, value);
+        Ok(())
+    });
     if let Ok(value) = seal::open("rows", b"key", octets) {
         assert_eq!(seal::seal("rows", b"key", value), octets);
     }
