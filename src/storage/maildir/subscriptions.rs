@@ -62,11 +62,12 @@ mod tests {
     use super::*;
     use crate::limits;
     use crate::storage::StoreError;
+    use crate::storage::maildir::IndexPlace;
 
     #[test]
     fn a_file_that_is_longer_than_what_is_read_is_not_replaced() {
         let directory = tempfile::tempdir().unwrap();
-        let root = Root::open(directory.path(), None).unwrap();
+        let root = Root::open(directory.path(), IndexPlace::InRoot).unwrap();
         let (one, two) = (MailboxName::parse("one").unwrap(), MailboxName::parse("two").unwrap());
         let filler = format!("{}\n", "x".repeat((1 << 20) - 1)).repeat((limits::STATE_FILE >> 20) as usize);
         // The line that would be lost is the last; and the line that is added would be lost with the next reading.
