@@ -118,6 +118,7 @@ install:
 	@[ -x $(BINARY) ] || $(MAKE) all
 	install -D -m 755 $(BINARY) "$(DESTDIR)$(SBINDIR)/imapd"
 	install -D -m 644 man/imapd.8 "$(DESTDIR)$(MANDIR)/man8/imapd.8"
+	install -D -m 644 man/imapd-maildir.5 "$(DESTDIR)$(MANDIR)/man5/imapd-maildir.5"
 	for unit in imapd.service imapd.socket imapd@.service; do \
 	    install -D -m 644 contrib/$$unit "$(DESTDIR)$(UNITDIR)/$$unit" && \
 	    sed -i "s|/usr/sbin/imapd|$(SBINDIR)/imapd|" "$(DESTDIR)$(UNITDIR)/$$unit" || exit 1; \
@@ -136,7 +137,7 @@ install:
 
 # The configuration and the mail stay.
 uninstall:
-	rm -f "$(DESTDIR)$(SBINDIR)/imapd" "$(DESTDIR)$(MANDIR)/man8/imapd.8"
+	rm -f "$(DESTDIR)$(SBINDIR)/imapd" "$(DESTDIR)$(MANDIR)/man8/imapd.8" "$(DESTDIR)$(MANDIR)/man5/imapd-maildir.5"
 	rm -f "$(DESTDIR)$(UNITDIR)/imapd.service" "$(DESTDIR)$(UNITDIR)/imapd.socket" "$(DESTDIR)$(UNITDIR)/imapd@.service"
 	rm -rf "$(DESTDIR)$(DOCDIR)"
 	@echo "$(SYSCONFDIR)/imapd.conf and $(SYSCONFDIR)/pam.d/imapd are left for you to remove"

@@ -102,6 +102,7 @@ const OPTIONS: &[Opt] = &[
         "PATH",
         "mail of a user is in PATH/<user> (~/Maildir; in a single process /var/mail/<user>)",
     ),
+    value("", "index-path", "PATH", "keep the index of a user's mail in PATH/<user> instead of beside the mail"),
     switch("fork", "a process for each connection, which becomes the user; needs root and --storage maildir"),
     switch("inetd", "serve the one connection on standard input"),
     switch("preauth", "serve standard input and output for the user who starts it, without login"),

@@ -159,6 +159,8 @@ pub struct Config {
     /// Certificate and key.
     pub tls_files: Option<(PathBuf, PathBuf)>,
     pub storage: Storage,
+    /// Indexes are kept in this directory, under the users' names, instead of beside the mail.
+    pub index_path: Option<PathBuf>,
     /// With mail to look at.
     pub demo: bool,
     pub passwords: Passwords,
@@ -203,6 +205,10 @@ impl Config {
         if demo && storage != Storage::Memory {
             return Err("--demo needs --storage memory".to_owned());
         }
+        let index_path = settings.path("index-path");
+        if index_path.is_some() && storage == Storage::Memory {
+            return Err("--index-path needs --storage maildir".to_owned());
+        }
         if mode == Mode::Fork && !facts.is_root {
             return Err("--fork needs root".to_owned());
         }
@@ -221,6 +227,7 @@ impl Config {
             implicit_tls,
             tls_files,
             storage,
+            index_path,
             demo,
             passwords,
             min_uid: settings.number("min-uid")?.unwrap_or(limits::LOWEST_UID),
@@ -375,6 +382,14 @@ mod tests {
             config(&[("withhold", "MOV")], USER).unwrap_err(),
             "--withhold: MOV is no capability that can be withheld"
         );
+    }
+
+    #[test]
+    fn an_index_elsewhere_needs_mail_on_disk() {
+        let elsewhere = ("index-path", "/var/cache/imapd");
+        assert_eq!(config(&[elsewhere], USER).unwrap_err(), "--index-path needs --storage maildir");
+        let config = config(&[elsewhere, ("storage", "maildir")], USER).unwrap();
+        assert_eq!(config.index_path.as_deref(), Some(Path::new("/var/cache/imapd")));
     }
 
     #[test]

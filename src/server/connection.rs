@@ -14,7 +14,7 @@ use crate::session::capabilities::Withheld;
 use crate::session::channel::Channel;
 use crate::session::login::{LoginOutcome, LoginPolicy, login};
 use crate::session::{Greeting, Session, SessionOptions, refuse};
-use crate::storage::maildir::{self, MaildirOptions};
+use crate::storage::maildir::{self, IndexPlace, MaildirOptions};
 use crate::storage::memory::MemoryServer;
 use crate::storage::{MailStore, StoreError};
 use crate::sys::socket;
@@ -24,7 +24,7 @@ use crate::transport::wait::Stop;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// What connections need of the configuration. Cheap to clone.
@@ -32,6 +32,7 @@ use std::time::Instant;
 pub struct Service {
     authentication: Authentication,
     pub storage: Storage,
+    index_path: Option<PathBuf>,
     memory: MemoryServer,
     becomes_user: bool,
     allow_cleartext: bool,
@@ -61,9 +62,15 @@ impl Service {
         {
             return Err(format!("--maildir-path {} is not a directory", path.display()));
         }
+        if let Some(path) = &config.index_path
+            && !path.is_dir()
+        {
+            return Err(format!("--index-path {} is not a directory", path.display()));
+        }
         Ok(Self {
             authentication,
             storage: config.storage.clone(),
+            index_path: config.index_path.clone(),
             memory: if config.demo { MemoryServer::demo() } else { MemoryServer::new() },
             becomes_user: config.becomes_user,
             allow_cleartext: config.allow_cleartext,
@@ -94,7 +101,20 @@ impl Service {
             Storage::Memory => return Ok(self.memory.store(&account.name)),
             Storage::Maildir(place) => privilege::maildir(place, account)?,
         };
-        maildir::open(MaildirOptions { root, create: true, index: None })
+        maildir::open(MaildirOptions { root, create: true, index: self.index_place(account) })
+    }
+
+    /// Where the index of this account's mail is kept. A place that cannot be used costs time, not the session.
+    fn index_place(&self, account: &Account) -> IndexPlace {
+        let Some(base) = &self.index_path else { return IndexPlace::InRoot };
+        match privilege::index_directory(base, account) {
+            Ok(directory) => IndexPlace::Directory(directory),
+            Err(error) => {
+                let user = Quoted(account.name.as_bytes());
+                log!(Level::Warning, "no index, this session goes without: {error} user={user}");
+                IndexPlace::InMemory
+            }
+        }
     }
 }
 

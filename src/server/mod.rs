@@ -109,6 +109,7 @@ pub fn check(config: &Config) -> Result<String, String> {
         Storage::Maildir(Place::Home) => "mail: ~/Maildir".to_owned(),
         Storage::Maildir(Place::Shared(path)) => format!("mail: {}/<user>", path.display()),
     });
+    lines.extend(config.index_path.as_ref().map(|path| format!("indexes: {}/<user>", path.display())));
     lines.push(match &config.passwords {
         _ if config.mode == Mode::PreAuth => "passwords: none".to_owned(),
         Passwords::Pam { service } => format!("passwords: PAM service {service}"),

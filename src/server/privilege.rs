@@ -5,7 +5,7 @@ use crate::auth::Account;
 use crate::storage::StoreError;
 use crate::sys::{credentials, process, user};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// What a session can have open at once: its socket, the log, and the files of one command. Far more than that is a
@@ -50,6 +50,22 @@ pub fn maildir(place: &Place, account: &Account) -> Result<PathBuf, StoreError> 
     }
 }
 
+/// The directory for the index of this account's mail, made if it is missing and the user may make it. To be called as the user, who may be the one
+/// who made `base`'s other entries: a link, which leads where somebody else wants, is refused.
+pub fn index_directory(base: &Path, account: &Account) -> io::Result<PathBuf> {
+    let directory = base.join(&account.name);
+    let shown = |error: io::Error| io::Error::other(format!("{}: {error}", directory.display()));
+    match std::fs::DirBuilder::new().mode(0o700).create(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(shown(error)),
+        _ => {}
+    }
+    if std::fs::symlink_metadata(&directory).map_err(shown)?.is_symlink() {
+        return Err(io::Error::other(format!("{} is a link", directory.display())));
+    }
+    check_owner(&directory)?;
+    Ok(directory)
+}
+
 /// A directory of this process's user into which not everybody may write. A home that is missing, or someone else's, is
 /// not served and nothing is made in it: it is not mounted, or the account is wrong.
 fn check_owner(directory: &Path) -> io::Result<()> {
@@ -86,6 +102,25 @@ mod tests {
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
         assert!(maildir(&Place::Home, &account(home.path())).is_err());
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    #[test]
+    fn a_directory_for_an_index_is_made_and_must_be_the_users() {
+        let base = tempfile::tempdir().unwrap();
+        let (own, account) = (base.path().join("al"), account(Path::new("/")));
+        for _ in 0..2 {
+            assert_eq!(index_directory(base.path(), &account).unwrap(), own);
+            assert_eq!(std::fs::metadata(&own).unwrap().mode() & 0o7777, 0o700);
+        }
+        std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(index_directory(base.path(), &account).unwrap_err().to_string().contains("written by everybody"));
+        std::fs::remove_dir(&own).unwrap();
+        std::os::unix::fs::symlink("/", &own).unwrap();
+        assert!(index_directory(base.path(), &account).unwrap_err().to_string().ends_with("is a link"));
+        std::fs::remove_file(&own).unwrap();
+        std::fs::write(&own, "").unwrap();
+        assert!(index_directory(base.path(), &account).is_err());
+        assert!(index_directory(&base.path().join("none"), &account).is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::connection::{Connection, Service, serve};
 use super::counts::{Counts, Slot, Source};
 use super::listener::Listener;
 use crate::log::{Level, log};
+use crate::storage::maildir;
 use crate::sys::credentials;
 use crate::sys::process;
 use crate::sys::signal::{Signal, Signals};
@@ -27,6 +28,7 @@ pub fn run(listeners: Vec<Listener>, config: &Config, service: Service, certific
         log!(Level::Warning, "serving Maildirs as root; --fork serves each user as that user");
     }
     process::set_private_umask();
+    maildir::look_through_when_opened();
     let (ended, end) = UnixStream::pair()?;
     ended.set_nonblocking(true)?;
     // A full pipe already says that a thread has ended.

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod credentials;
+pub mod fault;
 pub mod file;
 pub mod inotify;
 pub mod lmdb;

@@ -135,6 +135,11 @@ fn inetd_without_a_socket() {
 fn check_says_what_is_wrong_and_what_would_be_served() {
     refused(&["--check", "--tls"], "--tls needs --cert and --key");
     refused(&["--check", "-s", "maildir", "--maildir-path", "/nonexistent"], "/nonexistent is not a directory");
+    refused(&["--check", "--index-path", "/var/cache"], "--index-path needs --storage maildir");
+    refused(
+        &["--check", "-s", "maildir", "--maildir-path", "/", "--index-path", "/none"],
+        "--index-path /none is not a directory",
+    );
     let here = directory();
     let (crt, key) = certificate(here.path(), "a");
     let output = imapd(&["--check", "--cert", &crt, "--key", &key, "--tls-port", "9993", "-h", "::1", "--demo"]);

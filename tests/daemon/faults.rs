@@ -79,6 +79,10 @@ impl Site {
 
     /// A session that can have so many descriptors.
     fn session_with(&self, descriptors: u32) -> Session {
+        self.started(descriptors, &[], Stdio::null())
+    }
+
+    fn started(&self, descriptors: u32, arguments: &[&str], log: Stdio) -> Session {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_read_timeout(Some(PATIENCE)).unwrap();
         let output = theirs.try_clone().unwrap();
@@ -87,11 +91,12 @@ impl Site {
             .arg(&self.binary)
             .args(["--preauth", "-s", "maildir", "--maildir-path"])
             .arg(self.place.path().join("mail"))
+            .args(arguments)
             .uid(NOBODY)
             .gid(NOBODY)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::from(OwnedFd::from(output)))
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut session = Session { child, talk: Talk::new(ours) };
@@ -206,7 +211,11 @@ fn all_refused(client: &mut Session, code: &str) {
 #[test]
 fn a_read_only_disk_can_be_read() {
     let Some(site) = Site::new(Some("size=4m,mode=755")) else { return };
-    let mut client = site.session();
+    // A disk on which somebody has a file open for writing cannot be made read-only: this session has its index elsewhere.
+    let indexes = site.place.path().join("indexes");
+    fs::create_dir(&indexes).unwrap();
+    fs::set_permissions(&indexes, Permissions::from_mode(0o1777)).unwrap();
+    let mut client = site.started(1024, &["--index-path", indexes.to_str().unwrap()], Stdio::null());
     client.ok("SELECT INBOX");
     let list = site.uid_list();
     site.deliver("1700000009.M1P1.test");
@@ -229,6 +238,49 @@ fn a_read_only_disk_can_be_read() {
     client.ok("STORE 1 +FLAGS (new-keyword)");
     assert!(client.append("other", 10).starts_with("x OK [APPENDUID "));
     strictly_valid(site.uid_list().as_bytes()).unwrap();
+}
+
+#[test]
+fn a_read_only_maildir_has_its_index_elsewhere() {
+    let Some(site) = Site::new(Some("size=4m,mode=755")) else { return };
+    let indexes = site.place.path().join("indexes");
+    fs::create_dir(&indexes).unwrap();
+    fs::set_permissions(&indexes, Permissions::from_mode(0o1777)).unwrap();
+    for file in ["imapd-index", "imapd-index-lock", "imapd-index-state"] {
+        fs::remove_file(site.path(file)).unwrap();
+    }
+    assert!(mount(&["-o", "remount,ro"], &site.place.path().join("mail")));
+    let own = indexes.join(site.mail.file_name().unwrap());
+    let log = || fs::File::create(site.place.path().join("log")).unwrap();
+    let arguments = ["--log", "stderr", "--index-path", indexes.to_str().unwrap()];
+    let start = || site.started(1024, &arguments, Stdio::from(log()));
+    let logged = || fs::read_to_string(site.place.path().join("log")).unwrap();
+    let modseq = |client: &mut Session| {
+        let lines = client.talk.run("SELECT INBOX");
+        assert!(lines.contains(&"* 3 EXISTS".to_owned()), "{lines:#?}");
+        lines.into_iter().find(|line| line.contains("HIGHESTMODSEQ")).unwrap()
+    };
+    let mut client = start();
+    let first = modseq(&mut client);
+    client.ok("FETCH 1:* (FLAGS ENVELOPE)");
+    client.no("STORE 1 +FLAGS (\\Flagged)", "NOPERM");
+    client.ok("LOGOUT");
+    assert!(!logged().contains("index"), "{}", logged());
+    let stat = fs::metadata(&own).unwrap();
+    assert_eq!((stat.permissions().mode() & 0o7777, std::os::unix::fs::MetadataExt::uid(&stat)), (0o700, NOBODY));
+    assert!(own.join("imapd-index").exists() && !site.path("imapd-index").exists());
+    // The next session finds there what this one left.
+    assert_eq!(modseq(&mut start()), first);
+    // One that is somebody else's is not used, and the mail is served.
+    chown(&own, Some(0), Some(0)).unwrap();
+    let mut client = start();
+    assert_ne!(modseq(&mut client), first);
+    client.ok("FETCH 1 BODY.PEEK[]");
+    assert!(
+        logged().contains("no index, this session goes without: ") && logged().contains("does not belong"),
+        "{}",
+        logged()
+    );
 }
 
 /// Takes every free octet, or every free inode.

@@ -3,6 +3,7 @@
 #[path = "../support/daemon.rs"]
 mod support;
 
+mod damage;
 mod dovecot;
 mod errors;
 mod exhausted;

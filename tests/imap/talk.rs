@@ -70,7 +70,7 @@ impl World {
             Mail::Memory(server) => server.store("alice"),
             Mail::Maildir(directory) => {
                 let root = directory.path().join("Maildir");
-                maildir::open(MaildirOptions { root, create: true, index: None }).unwrap()
+                maildir::open(MaildirOptions { root, create: true, index: maildir::IndexPlace::InRoot }).unwrap()
             }
         }
     }

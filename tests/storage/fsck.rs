@@ -112,6 +112,29 @@ fn misname(place: &Place, part: &str, to: &str) {
     place.write("dovecot-uidlist", place.text("dovecot-uidlist").replace(base, &new_base));
 }
 
+/// Overwrites a text of the index wherever it stands.
+fn overwrite(place: &Place, text: &[u8], with: &[u8]) {
+    let mut index = fs::read(place.path("imapd-index")).unwrap();
+    let found: Vec<usize> = (0..index.len() - text.len()).filter(|at| index[*at..].starts_with(text)).collect();
+    assert!(!found.is_empty());
+    found.into_iter().for_each(|at| index[at..at + with.len()].copy_from_slice(with));
+    place.write("imapd-index", index);
+}
+
+/// Does something to INBOX that leaves no trace in the times of its directories.
+fn unseen(place: &Place, change: impl FnOnce()) {
+    let long_ago = SystemTime::now() - 30 * DAY;
+    let set_back = || {
+        ["new", "cur"]
+            .iter()
+            .for_each(|part| fs::File::open(place.path(part)).unwrap().set_modified(long_ago).unwrap());
+    };
+    set_back();
+    drop(open(&mut *place.store(), &inbox()));
+    change();
+    set_back();
+}
+
 struct Case {
     /// Makes something wrong.
     make: fn(&Place),
@@ -241,6 +264,34 @@ const MENDED: &[Case] = &[
     ),
     case(|p| add(p, "imapd-special-use", "\\Sent Sent\n\\What x\n"), &[("imapd-special-use", "line 2")]),
     case(|p| p.write("imapd-recent", "x"), &[("imapd-recent", "is damaged")]),
+    // The index.
+    case(|p| overwrite(p, b".M1P1.mx", b".M9P9.mx"), &[("imapd-index", "is damaged: a value of names")]),
+    case(|p| overwrite(p, b"version\x02", b"version\x01"), &[("imapd-index", "another version made it")]),
+    case(
+        |p| fs::File::options().write(true).open(p.path("imapd-index")).unwrap().set_len(20_000).unwrap(),
+        &[("imapd-index", "the file is cut off")],
+    ),
+    case(|p| p.write("imapd-index-state", "nonsense"), &[("imapd-index", "nothing says who wrote it")]),
+    case(
+        |p| p.write("imapd-index-state", format!("{:63}\n", "damaged")),
+        &[("imapd-index", "a session ended by what it read there")],
+    ),
+    case(
+        |p| {
+            p.store().create(&name("Gone"), None).unwrap();
+            append(&mut *p.store(), &name("Gone"), "", &message("x"));
+            drop(open(&mut *p.store(), &name("Gone")));
+            fs::remove_dir_all(p.path(".Gone")).unwrap();
+        },
+        &[("imapd-index", "has a mailbox of 1 messages whose folder is gone")],
+    ),
+    case(
+        |p| {
+            let old = file(p, "cur", "M1P1.mx");
+            unseen(p, || rename(p, &old, &old.replace("cur/", "new/").replace(":2,", "")));
+        },
+        &[("imapd-index", ": UID 5 has another file")],
+    ),
     case(|p| p.write("dovecot-uidvalidity", "nonsense"), &[("dovecot-uidvalidity", "is no value")]),
     case(|p| p.write("dovecot-uidvalidity.7fffffff", ""), &[("dovecot-uidvalidity", "has several markers")]),
     case(|p| p.write("maildirsize", "1000000S\n5 1\n"), &[("maildirsize", "says 5 octets in 1 messages where there")]),

@@ -2,7 +2,7 @@
 
 use crate::mail::{append, content, flags, inbox, message, open, set};
 use imapd::testing::limits;
-use imapd::testing::storage::maildir::{MaildirOptions, open as open_maildir};
+use imapd::testing::storage::maildir::{IndexPlace, MaildirOptions, open as open_maildir};
 use imapd::testing::storage::{Access, Changes, Kept, MailStore};
 use imapd::testing::types::flag::FlagChange;
 use imapd::testing::types::{ModSeq, Uid, UidSet};
@@ -22,7 +22,7 @@ impl Place {
     }
 
     fn store(&self) -> Box<dyn MailStore> {
-        open_maildir(MaildirOptions { root: self.root.clone(), create: true, index: None }).unwrap()
+        open_maildir(MaildirOptions { root: self.root.clone(), create: true, index: IndexPlace::InRoot }).unwrap()
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -115,6 +115,49 @@ fn a_damaged_index_is_made_anew_with_every_uid() {
     }
 }
 
+/// The places of a text in the index.
+fn places(place: &Place, text: &[u8]) -> Vec<u64> {
+    let index = fs::read(place.path("imapd-index")).unwrap();
+    let found = index.windows(text.len()).enumerate().filter(|(_, window)| *window == text);
+    found.map(|(at, _)| at as u64).collect()
+}
+
+fn overwrite(place: &Place, text: &[u8], with: &[u8]) {
+    let found = places(place, text);
+    assert!(!found.is_empty());
+    let index = fs::File::options().write(true).open(place.path("imapd-index")).unwrap();
+    found.into_iter().for_each(|at| index.write_all_at(with, at).unwrap());
+}
+
+#[test]
+fn what_was_kept_and_then_damaged_is_never_shown() {
+    let place = Place::new();
+    place.fill();
+    let before = place.truth();
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    mailbox.keep(uid(2), Kept::Envelope, b"an envelope with a mark");
+    drop(mailbox);
+    let kept = |mailbox: &mut dyn imapd::testing::storage::Mailbox| mailbox.kept(uid(2), Kept::Envelope, &mut |_| ());
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    assert!(kept(&mut *mailbox));
+    overwrite(&place, b"with a mark", b"with a lark");
+    assert!(!kept(&mut *mailbox));
+    // Under the session the index was made anew: it has every message all the same.
+    let changes = mailbox.sync().unwrap();
+    assert_eq!((changes.expunged, changes.arrived, changes.flags), Default::default());
+    assert!(content(&mut *mailbox, uid(300)).is_ok());
+    assert_eq!(places(&place, b"with a lark"), []);
+    assert_eq!(place.truth(), before);
+    drop(mailbox);
+    // A name of a file; a row, by the octets of its UID and what stands beside it.
+    let name = fs::read_dir(place.path("cur")).unwrap().next().unwrap().unwrap().file_name();
+    let base = name.to_str().unwrap().split(':').next().unwrap().to_owned();
+    overwrite(&place, base.as_bytes(), base.replace(',', ";").as_bytes());
+    assert_eq!(place.truth(), before);
+    overwrite(&place, &[[44u32.to_le_bytes(), 0u32.to_le_bytes()].concat()].concat(), &[45, 0, 0, 0]);
+    assert_eq!(place.truth(), before);
+}
+
 #[test]
 fn what_is_no_file_is_left_alone_and_the_session_goes_without() {
     let place = Place::new();
@@ -135,7 +178,7 @@ fn what_is_no_file_is_left_alone_and_the_session_goes_without() {
 fn the_index_may_lie_elsewhere() {
     let place = Place::new();
     let elsewhere = tempfile::tempdir().unwrap();
-    let index = Some(elsewhere.path().to_owned());
+    let index = IndexPlace::Directory(elsewhere.path().to_owned());
     let mut store = open_maildir(MaildirOptions { root: place.root.clone(), create: true, index }).unwrap();
     append(&mut *store, &inbox(), "", &message("x"));
     assert_eq!(open(&mut *store, &inbox()).uids().len(), 1);

@@ -3,7 +3,7 @@
 use crate::concurrent::{Witnessed, all_contents, take_letters};
 use crate::mail::*;
 use imapd::testing::storage::maildir::interop::dovecot_uidlist::{UidList, strictly_valid};
-use imapd::testing::storage::maildir::{MaildirOptions, open as open_maildir};
+use imapd::testing::storage::maildir::{IndexPlace, MaildirOptions, open as open_maildir};
 use imapd::testing::storage::{Access, MailStore, StatusWanted, StoreError};
 use imapd::testing::types::flag::FlagChange;
 use imapd::testing::types::{Keyword, Uid, UidSet, UidValidity};
@@ -28,7 +28,7 @@ impl Place {
     }
 
     pub fn store(&self) -> Box<dyn MailStore> {
-        open_maildir(MaildirOptions { root: self.root.clone(), create: true, index: None }).unwrap()
+        open_maildir(MaildirOptions { root: self.root.clone(), create: true, index: IndexPlace::InRoot }).unwrap()
     }
 
     pub fn path(&self, path: &str) -> PathBuf {
@@ -488,7 +488,8 @@ fn permission_bits_come_from_the_root() {
 #[test]
 fn a_missing_maildir_is_not_made_unless_asked_for_and_never_its_parent() {
     let place = Place::new();
-    let open = |path: &Path, create| open_maildir(MaildirOptions { root: path.to_owned(), create, index: None });
+    let open =
+        |path: &Path, create| open_maildir(MaildirOptions { root: path.to_owned(), create, index: IndexPlace::InRoot });
     assert!(matches!(open(&place.path("none"), false), Err(StoreError::NoSuchMailbox)));
     assert!(matches!(open(&place.path("none/Maildir"), true), Err(StoreError::NoSuchMailbox)));
     fs::create_dir(place.path("empty")).unwrap();

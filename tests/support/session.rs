@@ -8,7 +8,7 @@ use imapd::testing::session::channel::Channel;
 use imapd::testing::session::login::{LoginOutcome, LoginPolicy, login};
 use imapd::testing::session::{Greeting, Session, SessionOptions};
 use imapd::testing::storage::MailStore;
-use imapd::testing::storage::maildir::{self, MaildirOptions};
+use imapd::testing::storage::maildir::{self, IndexPlace, MaildirOptions};
 use imapd::testing::storage::memory::MemoryServer;
 use imapd::testing::transport::Stream;
 use imapd::testing::transport::tls::TlsConfig;
@@ -99,7 +99,7 @@ impl Server {
                 Box::new(move || server.store("test"))
             }
             Mail::Maildir(_) => {
-                let options = MaildirOptions { root: self.root().unwrap(), create: true, index: None };
+                let options = MaildirOptions { root: self.root().unwrap(), create: true, index: IndexPlace::InRoot };
                 Box::new(move || maildir::open(options).unwrap())
             }
         }

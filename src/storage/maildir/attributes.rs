@@ -50,11 +50,12 @@ mod tests {
     use super::*;
     use crate::limits;
     use crate::storage::StoreError;
+    use crate::storage::maildir::IndexPlace;
 
     #[test]
     fn a_file_that_is_longer_than_what_is_read_is_not_replaced() {
         let directory = tempfile::tempdir().unwrap();
-        let root = Root::open(directory.path(), None).unwrap();
+        let root = Root::open(directory.path(), IndexPlace::InRoot).unwrap();
         let text = format!("\\Sent one\n{}\n\\Junk last\n", "x".repeat(limits::STATE_FILE as usize));
         std::fs::write(directory.path().join("imapd-special-use"), &text).unwrap();
         assert_eq!(read(&root).unwrap().len(), 1);

@@ -148,7 +148,11 @@ impl MaildirMailbox {
             let index = self.root.index()?;
             match work(self, &index) {
                 Err(error) => match Failure::behind(&error) {
-                    Some(failure) => self.root.change_index(index, failure)?,
+                    Some(failure) => {
+                        // What is still in use cannot be opened anew.
+                        self.held = None;
+                        self.root.change_index(index, failure)?;
+                    }
                     None => return Err(error),
                 },
                 done => return done,

@@ -14,7 +14,7 @@ mod folder;
 pub mod folder_name;
 mod folders;
 pub mod fsck;
-mod index;
+pub mod index;
 pub mod interop;
 mod keywords;
 mod learned;
@@ -37,6 +37,8 @@ mod uid_list;
 mod view;
 mod watch;
 
+pub use self::index::{IndexPlace, look_through_when_opened};
+
 use self::folder::{Folder, is_absent};
 use self::mailbox::MaildirMailbox;
 use self::root::Root;
@@ -56,8 +58,7 @@ pub struct MaildirOptions {
     pub root: PathBuf,
     /// Make the root (not its parent) if it is missing.
     pub create: bool,
-    /// Where the index is kept instead of in the root, such as for a root on a network or a file system that is only read.
-    pub index: Option<PathBuf>,
+    pub index: IndexPlace,
 }
 
 /// Opens a user's Maildir, as that user. Nothing is read above `root`.
@@ -65,7 +66,7 @@ pub fn open(options: MaildirOptions) -> Result<Box<dyn MailStore>> {
     if options.create {
         make_root(&options.root)?;
     }
-    let root = Root::open(&options.root, options.index.as_deref())?;
+    let root = Root::open(&options.root, options.index)?;
     let has_parts = || [b"cur", b"new"].iter().any(|part| folder::is_dir(&root.dir, *part).unwrap_or(false));
     if !options.create && !has_parts() {
         // A directory that is no Maildir, such as the mount point of a disk that is not there, is not made one.

@@ -331,6 +331,7 @@ fn now() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::maildir::IndexPlace;
     use std::path::Path;
 
     fn scratch(sizes: &str) -> (tempfile::TempDir, Root) {
@@ -339,7 +340,7 @@ mod tests {
             std::fs::create_dir(place.path().join(part)).unwrap();
         }
         std::fs::write(place.path().join("maildirsize"), sizes).unwrap();
-        let root = Root::open(place.path(), None).unwrap();
+        let root = Root::open(place.path(), IndexPlace::InRoot).unwrap();
         (place, root)
     }
 

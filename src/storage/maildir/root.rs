@@ -3,7 +3,7 @@
 use super::deliver::prepare_list;
 use super::folder::{Folder, is_absent, is_dir};
 use super::folder_name::{Spelling, from_entry, spelling_of, to_entry};
-use super::index::{Failure, Index};
+use super::index::{Failure, Index, IndexPlace};
 use super::state_file::replace;
 use crate::limits;
 use crate::log::{Level, Quoted, log};
@@ -21,20 +21,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Root {
     pub path: PathBuf,
     pub dir: Dir,
-    /// Where the index lies.
-    index_path: PathBuf,
+    /// The directory with the index; `None` for one in memory.
+    index_path: Option<PathBuf>,
     /// Opened when first asked for.
     index: Mutex<Option<Arc<Index>>>,
 }
 
 impl Root {
     /// Opens a Maildir that is there.
-    pub fn open(path: &Path, index_path: Option<&Path>) -> Result<Self> {
+    pub fn open(path: &Path, index: IndexPlace) -> Result<Self> {
         match Dir::open(path) {
             Ok(dir) => Ok(Self {
                 path: path.to_owned(),
                 dir,
-                index_path: index_path.unwrap_or(path).to_owned(),
+                index_path: match index {
+                    IndexPlace::InRoot => Some(path.to_owned()),
+                    IndexPlace::Directory(directory) => Some(directory),
+                    IndexPlace::InMemory => None,
+                },
                 index: Mutex::new(None),
             }),
             Err(error) if is_absent(&error) => Err(StoreError::NoSuchMailbox),
@@ -47,17 +51,26 @@ impl Root {
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         match &*index {
             Some(index) => Ok(Arc::clone(index)),
-            None => Ok(Arc::clone(index.insert(Index::open(&self.index_path)?))),
+            None => Ok(Arc::clone(index.insert(self.open_index()?))),
         }
+    }
+
+    fn open_index(&self) -> super::index::Result<Arc<Index>> {
+        self.index_path.as_deref().map_or_else(Index::in_memory, Index::open)
+    }
+
+    fn index_shown(&self) -> String {
+        let path = self.index_path.as_deref().unwrap_or(&self.path);
+        Quoted(path.as_os_str().as_bytes()).to_string()
     }
 
     /// Opens the index anew if somebody removed the file.
     pub fn check_index(&self) -> Result<()> {
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         if index.as_ref().is_some_and(|index| !index.is_in_place()) {
-            log!(Level::Notice, "{}: the index was removed", Quoted(self.index_path.as_os_str().as_bytes()));
+            log!(Level::Notice, "{}: the index was removed, or ended a session", self.index_shown());
             *index = None;
-            *index = Some(Index::open(&self.index_path)?);
+            *index = Some(self.open_index()?);
         }
         Ok(())
     }
@@ -69,7 +82,7 @@ impl Root {
             // Done already.
             return Ok(());
         }
-        let path = Quoted(self.index_path.as_os_str().as_bytes()).to_string();
+        let path = self.index_shown();
         *index = None;
         if !failed.is_shared() {
             log!(Level::Error, "{path}: not even an index in memory can be used: {failure}");
@@ -81,7 +94,7 @@ impl Root {
             failed.discard();
         }
         drop(failed);
-        *index = Some(if is_damaged { Index::open(&self.index_path)? } else { Index::in_memory()? });
+        *index = Some(if is_damaged { self.open_index()? } else { Index::in_memory()? });
         Ok(())
     }
 

@@ -268,6 +268,7 @@ impl MaildirMailbox {
         self.without_uid = false;
         let reading = index.read()?;
         let mut before = self.record(&reading)?;
+        before.as_ref().map(|record| reading.check(record)).transpose()?;
         let mut news = self.read_list(&reading, &mut before, lock.as_deref_mut())?;
         let number = before.as_ref().map(|record| record.number);
         let mut plan = Plan::default();

@@ -118,27 +118,31 @@ impl View {
         }
         let since = self.highest.get();
         let last = self.uids.last().map_or(0, Uid::get);
+        // All of it is read before anything is shown: it may turn out to be damaged, and then each change is to be told from another index.
+        let (mut news, mut messages) = (Vec::new(), 0);
         for chunk in reading.chunks(record.number)? {
             let chunk = chunk?;
-            if chunk.rows.highest() <= since {
-                continue;
-            }
-            for row in chunk.rows.iter().filter(|row| row.modseq > since) {
-                let Some(now) = Shown::new(&row) else { continue };
-                if row.uid > last {
-                    changes.arrived.insert(now.uid);
-                    self.messages.push(now);
-                } else if let Ok(at) = self.messages.binary_search_by_key(&now.uid, |shown| shown.uid)
-                    && let Some(shown) = self.messages.get_mut(at)
-                {
-                    if differs(shown, &now) {
-                        changes.flags.insert(now.uid);
-                    }
-                    *shown = now;
-                }
+            messages += chunk.rows.len();
+            if chunk.rows.highest() > since {
+                news.extend(chunk.rows.iter().filter(|row| row.modseq > since).filter_map(|row| Shown::new(&row)));
             }
         }
-        changes.expunged = reading.expunged_since(record.number, self.highest)?.intersection(&self.uids);
+        record.check_count(messages)?;
+        let expunged = reading.expunged_since(record.number, self.highest)?;
+        for now in news {
+            if now.uid.get() > last {
+                changes.arrived.insert(now.uid);
+                self.messages.push(now);
+            } else if let Ok(at) = self.messages.binary_search_by_key(&now.uid, |shown| shown.uid)
+                && let Some(shown) = self.messages.get_mut(at)
+            {
+                if differs(shown, &now) {
+                    changes.flags.insert(now.uid);
+                }
+                *shown = now;
+            }
+        }
+        changes.expunged = expunged.intersection(&self.uids);
         self.settle(&mut changes);
         Ok(changes)
     }
@@ -146,9 +150,13 @@ impl View {
     fn adopt_all(&mut self, reading: &Reading<'_>, record: &Record) -> Result<Changes> {
         let mut changes = Changes::default();
         let mut now: Vec<Shown> = Vec::with_capacity(record.messages as usize);
+        let mut messages = 0;
         for chunk in reading.chunks(record.number)? {
-            now.extend(chunk?.rows.iter().filter_map(|row| Shown::new(&row)));
+            let chunk = chunk?;
+            messages += chunk.rows.len();
+            now.extend(chunk.rows.iter().filter_map(|row| Shown::new(&row)));
         }
+        record.check_count(messages)?;
         let uids: UidSet = now.iter().map(|shown| shown.uid).collect();
         if self.uids.is_empty() {
             changes.arrived = uids.clone();

@@ -34,6 +34,8 @@ pub struct Messages {
 pub struct MessageFile {
     pub place: Place,
     pub name: Vec<u8>,
+    /// Its wire octets, once it was read.
+    pub wire: Option<u64>,
 }
 
 impl MessageFile {
@@ -90,7 +92,7 @@ pub fn check(
             match kind {
                 // It went while we looked.
                 Kind::Unknown => {}
-                Kind::File if is_message(&name) => messages.files.push(MessageFile { place, name }),
+                Kind::File if is_message(&name) => messages.files.push(MessageFile { place, name, wire: None }),
                 Kind::File => rename_odd(check, folder, lock.as_deref_mut(), place, &name),
                 _ => set_aside(check, folder, lock.as_deref_mut(), place, &name, kind),
             }
@@ -252,6 +254,10 @@ fn sizes(check: &mut Check<'_>, folder: &Folder, messages: &mut Messages, at: us
         messages.wrong_sizes.push(WrongSize { at, what, stored: stat.size, wire: measured });
         return;
     }
+    if let Some(file) = messages.files.get_mut(at) {
+        file.wire = Some(measured);
+    }
+    let Some(file) = messages.files.get(at) else { return };
     let Some(fields) = fields else { return };
     let recorded = |key| fields.get(key).and_then(file_name::decimal);
     let found = WrongFields {

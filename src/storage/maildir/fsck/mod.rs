@@ -4,6 +4,7 @@
 //! folder is locked from before it is listed until its files agree, as a session does it; sessions of ours and of others go on meanwhile.
 
 mod directories;
+mod index;
 mod keywords;
 mod leftovers;
 mod messages;
@@ -12,6 +13,7 @@ mod uid_list;
 
 use super::folder::{self, Folder};
 use super::folder_name::from_entry;
+use super::index::IndexPlace;
 use super::lock::Lock;
 use super::root::Root;
 use crate::limits;
@@ -72,7 +74,7 @@ pub struct Summary {
 /// Checks a Maildir as its owner, who this process must be, and gives each finding to `report` as it is made. [`StoreError::NoSuchMailbox`] if
 /// there is no Maildir.
 pub fn fsck(options: &FsckOptions, report: &mut dyn FnMut(&Finding)) -> Result<Summary> {
-    let root = Root::open(&options.root, None)?;
+    let root = Root::open(&options.root, IndexPlace::InRoot)?;
     if ![b"cur", b"new", b"tmp"].iter().any(|part| folder::is_dir(&root.dir, *part).unwrap_or(false)) {
         return Err(StoreError::NoSuchMailbox);
     }
@@ -82,6 +84,7 @@ pub fn fsck(options: &FsckOptions, report: &mut dyn FnMut(&Finding)) -> Result<S
         repair: options.repair,
         now: i64::try_from(now).unwrap_or(i64::MAX),
         user: effective_uid(),
+        index: None,
         report,
         summary: Summary::default(),
     };
@@ -97,6 +100,8 @@ struct Check<'a> {
     now: i64,
     /// Who checks.
     user: u32,
+    /// What the index said before anything was looked at.
+    index: Option<index::Snapshot>,
     report: &'a mut dyn FnMut(&Finding),
     summary: Summary,
 }
@@ -104,10 +109,12 @@ struct Check<'a> {
 impl Check<'_> {
     fn all(&mut self) -> Result<()> {
         leftovers::in_root(self)?;
+        index::read(self)?;
         self.folder(b"");
         for entry in self.folder_entries()? {
             self.folder(&entry);
         }
+        index::folders_gone(self);
         if state_files::usable_in_root(self)? {
             state_files::subscriptions(self);
             state_files::special_uses(self);
@@ -199,9 +206,9 @@ impl Check<'_> {
         let list = uid_list::read(self, folder, lock.is_some())?;
         let messages = messages::check(self, folder, lock.as_mut(), &list, &measured)?;
         keywords::check(self, folder, lock.as_mut(), &messages)?;
+        index::compare(self, folder, &list, &messages)?;
         uid_list::check(self, folder, lock.as_mut(), list, messages)?;
         state_files::recent(self, folder, lock.is_some());
-        // Once there is an index: compare here what it says of this folder, which is locked if it is to be mended.
         Ok(())
     }
 

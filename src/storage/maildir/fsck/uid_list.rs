@@ -5,7 +5,7 @@ use super::{Check, Mending, join, printable};
 use crate::limits;
 use crate::storage::maildir::file_name::{self, base};
 use crate::storage::maildir::folder::{Folder, Place};
-use crate::storage::maildir::interop::dovecot_uidlist::{Fields, LONGEST_LINE, Record, Strict};
+use crate::storage::maildir::interop::dovecot_uidlist::{Fields, Header, LONGEST_LINE, Record, Strict};
 use crate::storage::maildir::interop::lines::{self, Line};
 use crate::storage::maildir::keywords::KeywordTable;
 use crate::storage::maildir::lock::Lock;
@@ -32,6 +32,16 @@ pub struct List {
 }
 
 impl List {
+    /// The list's first line, if it can be used.
+    pub fn header(&self) -> Option<&Header> {
+        self.file.header().filter(|_| self.usable)
+    }
+
+    /// The UID of the message with this base.
+    pub fn uid(&self, base: &[u8]) -> Option<Uid> {
+        self.by_base.get(base).and_then(|&at| self.records.get(at)).map(|record| record.uid)
+    }
+
     /// What the list has beside the name of a message.
     pub fn fields(&self, base: &[u8]) -> Option<&Fields> {
         self.by_base.get(base).and_then(|&at| self.records.get(at)).map(|record| &record.fields)

@@ -3,6 +3,7 @@
 //! A chunk of rows is `highest modseq (8) *row`, and each row `uid (4) bits (4) letters (8) modseq (8) size (8) date (8)`. A chunk of names is
 //! `*end (4)`, as many as rows, then the entries that end there, counted from behind the ends: `name [NUL fields]`. Little-endian throughout.
 
+use super::seal::SEAL;
 use crate::storage::maildir::file_name::{self, Letters};
 use crate::storage::maildir::folder::Place;
 use crate::types::ModSeq;
@@ -11,8 +12,8 @@ use crate::types::ModSeq;
 pub const ROW: usize = 40;
 /// Octets before the rows.
 const HEAD: usize = 8;
-/// Rows of a full chunk: with LMDB's own header they fill a page of 4096 octets.
-pub const FULL: usize = (4096 - 16 - HEAD) / ROW;
+/// Rows of a full chunk: with LMDB's own header and the seal they fill a page of 4096 octets.
+pub const FULL: usize = (4096 - 16 - SEAL - HEAD) / ROW;
 
 /// It lies in `new`.
 const NEW: u32 = 1;

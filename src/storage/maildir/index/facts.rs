@@ -1,6 +1,7 @@
 //! What was made of a message's content once: octets that mean nothing to us, by mailbox and UID.
 
-use super::{Index, Result, Table, Writing, key};
+use super::seal::Table;
+use super::{Index, Result, Writing, key};
 use crate::storage::Kept;
 use heed::{RoTxn, WithoutTls};
 use std::sync::Arc;
@@ -34,12 +35,12 @@ impl Held {
     }
 
     pub fn kept(&self, mailbox: u32, uid: u32, kind: Kept) -> Result<Option<&[u8]>> {
-        Ok(self.index.facts(kind).get(&self.txn, &key(mailbox, uid))?)
+        self.index.facts(kind).get(&self.txn, &key(mailbox, uid))
     }
 }
 
 impl Writing<'_> {
     pub fn keep(&mut self, mailbox: u32, uid: u32, kind: Kept, octets: &[u8]) -> Result<()> {
-        Ok(self.index.facts(kind).put(&mut self.txn, &key(mailbox, uid), octets)?)
+        self.index.facts(kind).put(&mut self.txn, &key(mailbox, uid), octets)
     }
 }

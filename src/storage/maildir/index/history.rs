@@ -15,7 +15,8 @@ fn key(mailbox: u32, modseq: u64) -> [u8; 12] {
     key
 }
 
-fn read(octets: &[u8]) -> Result<UidSet> {
+/// The UIDs of an entry; an error if it is none.
+pub fn read(octets: &[u8]) -> Result<UidSet> {
     let (ranges, odd) = octets.as_chunks::<8>();
     let mut uids = UidSet::new();
     for range in ranges {
@@ -28,7 +29,8 @@ fn read(octets: &[u8]) -> Result<UidSet> {
     if odd.is_empty() { Ok(uids) } else { Err(Failure::damaged("the history of a mailbox")) }
 }
 
-fn write(uids: &UidSet) -> Vec<u8> {
+/// What [`read`] reads.
+pub fn write(uids: &UidSet) -> Vec<u8> {
     let each = |uid: Uid| uid.get().to_le_bytes();
     uids.ranges().flat_map(|(first, last)| [each(first), each(last)].concat()).collect()
 }
@@ -39,7 +41,7 @@ impl Reading<'_> {
         let (start, end) = (key(mailbox, since.get()), key(mailbox, u64::MAX));
         let range = (Bound::Excluded(&start[..]), Bound::Included(&end[..]));
         let mut uids = UidSet::new();
-        for entry in self.index.history.range(&self.txn, &range)? {
+        for entry in self.index.history.range(&self.txn, range)? {
             uids = uids.union(&read(entry?.1)?);
         }
         Ok(uids)
@@ -56,7 +58,7 @@ impl Writing<'_> {
         record.expunged = record.expunged.saturating_add(uids.ranges().count() as u64);
         while record.expunged > limits::EXPUNGE_HISTORY {
             let prefix = record.number.to_be_bytes();
-            let oldest = history.prefix_iter(&self.txn, &prefix)?.next().transpose()?;
+            let oldest = history.with_prefix(&self.txn, &prefix)?.next().transpose()?;
             let Some((key, ranges)) = oldest.map(|(key, octets)| (key.to_vec(), octets.len() as u64 / 8)) else {
                 break;
             };

@@ -11,22 +11,28 @@
 pub mod chunk;
 pub mod facts;
 pub mod history;
+pub mod pages;
 pub mod record;
+pub mod seal;
 mod state;
 pub mod table;
 
 use crate::log::{Level, Quoted, log};
 use crate::storage::StoreError;
+use crate::sys::fault::{Guard, guard};
 use crate::sys::file::{Dir, stat_path};
 use crate::sys::lmdb::{self, Nameless, Sharing};
 use heed::types::Bytes;
-use heed::{Database, Env, RoTxn, RwTxn, WithoutTls};
+use heed::{Env, RoTxn, RwTxn, WithoutTls};
+use seal::Table;
 use state::State;
+pub use state::{Lost, why_lost};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -37,10 +43,9 @@ pub const FILE: &[u8] = b"imapd-index";
 /// LMDB's own.
 const LOCK_FILE: &[u8] = b"imapd-index-lock";
 /// Of everything in it. Another version's index is thrown away.
-const VERSION: u32 = 1;
-
-/// A table of the database: octets to octets.
-type Table = Database<Bytes, Bytes>;
+pub const VERSION: u32 = 2;
+/// Under this key of the records stands the version, without a seal: what it means must be known before anything else.
+pub const VERSION_KEY: &[u8] = b"version";
 
 /// What an operation of the index gives. Its errors never reach a client: the session goes on with an index in memory.
 pub type Result<T> = std::result::Result<T, Failure>;
@@ -96,7 +101,12 @@ impl From<heed::Error> for Failure {
                 | M::BadValSize
                 | M::BadDbi
                 | M::KeyExist
-                | M::NotFound,
+                | M::NotFound
+                // Numbers in the first pages are out of all proportion; or it has grown so large that it should begin anew.
+                | M::MapFull
+                | M::MapResized
+                | M::TxnFull
+                | M::Problem,
             )
             | heed::Error::Encoding(_)
             | heed::Error::Decoding(_) => Self::Damaged(error.to_string()),
@@ -115,6 +125,17 @@ impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         StoreError::Io(io::Error::other(failure))
     }
+}
+
+/// Where the index of a Maildir is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum IndexPlace {
+    /// Beside the mail.
+    InRoot,
+    /// In this directory, such as for mail on a network or a file system that is only read.
+    Directory(PathBuf),
+    /// Nowhere: each session has one of its own.
+    InMemory,
 }
 
 /// An open index.
@@ -144,6 +165,17 @@ struct Place {
     state: Mutex<State>,
     /// This process wrote something that it did not sync.
     written: AtomicBool,
+    /// Marks the index as damaged if this process ends by it.
+    _guard: Guard,
+}
+
+/// Whether the pages of an index are looked through when it is opened.
+static CAREFUL: AtomicBool = AtomicBool::new(false);
+
+/// From now on the pages of an index are looked through when it is opened. For a process that serves many users, all of whom a damaged one would cost their
+/// sessions; it takes as long as reading the file.
+pub fn look_through_when_opened() {
+    CAREFUL.store(true, Ordering::Relaxed);
 }
 
 /// The indexes that this process has open, by path: LMDB wants each opened once.
@@ -183,13 +215,16 @@ impl Index {
         let boot = lmdb::boot_id();
         let exists = dir.stat(FILE).is_ok();
         let lost = held.is_lost(&boot);
-        if exists && lost {
-            log!(Level::Notice, "{}: index of an earlier boot is made anew", Quoted(path.as_os_str().as_bytes()));
+        if exists && let Some(why) = lost {
+            log!(Level::Notice, "{}: index is made anew: {why}", Quoted(path.as_os_str().as_bytes()));
             remove(&dir)?;
         }
-        if !exists || lost {
-            state.set_unsynced(&boot)?;
+        let is_new = !exists || lost.is_some();
+        if is_new {
+            state.begin(&boot)?;
         }
+        // Before the first look into it.
+        let guard = guard(state.copy()?)?;
         let mut index = match Self::open_file(&dir, &path, mode) {
             Ok(opened) => opened,
             Err(failure) => {
@@ -200,8 +235,9 @@ impl Index {
         };
         drop(held);
         let stat = dir.stat(FILE)?;
-        let (identity, written) = ((stat.device, stat.inode), AtomicBool::new(!exists || lost));
-        index.place = Some(Place { dir, path: path.clone(), identity, boot, state: Mutex::new(state), written });
+        let (identity, written) = ((stat.device, stat.inode), AtomicBool::new(is_new));
+        let state = Mutex::new(state);
+        index.place = Some(Place { dir, path: path.clone(), identity, boot, state, written, _guard: guard });
         let index = Arc::new(index);
         open.insert(path, Arc::downgrade(&index));
         Ok(index)
@@ -233,6 +269,13 @@ impl Index {
         if env.info().last_page_number > 1 && used > size {
             return Err(Failure::damaged("the file is cut off"));
         }
+        if CAREFUL.load(Ordering::Relaxed) && pages::READABLE {
+            // While nobody writes.
+            let txn = env.write_txn()?;
+            let file = dir.open_file(FILE)?;
+            pages::read(&|at, into| file.read_exact_at(into, at), &mut |_, _, _| Ok(()))?;
+            txn.abort();
+        }
         Self::with_tables(env, None)
     }
 
@@ -250,10 +293,11 @@ impl Index {
         {
             let txn = env.read_txn()?;
             for name in NAMES {
-                tables.extend(env.open_database::<Bytes, Bytes>(&txn, Some(name))?);
+                let table = env.open_database::<Bytes, Bytes>(&txn, Some(name))?;
+                tables.extend(table.map(|table| Table::new(name, table)));
             }
             let known = match tables.first() {
-                Some(records) => records.get(&txn, b"version")?.map(<[u8]>::to_vec),
+                Some(records) => records.database.get(&txn, VERSION_KEY)?.map(<[u8]>::to_vec),
                 None => None,
             };
             // A handle opened in a transaction is good from its commit on.
@@ -266,10 +310,10 @@ impl Index {
             tables.clear();
             let mut txn = env.write_txn()?;
             for name in NAMES {
-                tables.push(env.create_database::<Bytes, Bytes>(&mut txn, Some(name))?);
+                tables.push(Table::new(name, env.create_database::<Bytes, Bytes>(&mut txn, Some(name))?));
             }
             if let Some(records) = tables.first() {
-                records.put(&mut txn, b"version", &version)?;
+                records.database.put(&mut txn, VERSION_KEY, &version)?;
             }
             txn.commit()?;
         }
@@ -286,10 +330,11 @@ impl Index {
         self.place.is_some()
     }
 
-    /// Whether the file is still the one that others open by its name.
+    /// Whether the file is still the one that others open by its name, and no session ended by it.
     pub fn is_in_place(&self) -> bool {
         let Some(place) = &self.place else { return true };
         stat_path(&place.path).is_ok_and(|stat| (stat.device, stat.inode) == place.identity)
+            && !place.state.lock().unwrap_or_else(PoisonError::into_inner).is_marked()
     }
 
     /// A look at the index as it is now. Not to be held while waiting for a client: old pages stay pinned.
@@ -301,7 +346,7 @@ impl Index {
     pub fn write(&self) -> Result<Writing<'_>> {
         let txn = self.env.write_txn()?;
         if let Some(place) = &self.place {
-            // Each time: another session may have synced everything since.
+            // Each time: another session may have synced everything since, or have ended by what it read.
             place.state.lock().unwrap_or_else(PoisonError::into_inner).set_unsynced(&place.boot)?;
             place.written.store(true, Ordering::Relaxed);
         }
@@ -331,7 +376,7 @@ impl Index {
     /// Has everybody who opens it from now on make another.
     pub fn discard(&self) {
         if let Some(place) = &self.place
-            && self.is_in_place()
+            && stat_path(&place.path).is_ok_and(|stat| (stat.device, stat.inode) == place.identity)
             && let Err(error) = remove(&place.dir)
         {
             log!(Level::Notice, "cannot remove a damaged index: {error}");
@@ -351,7 +396,8 @@ impl Drop for Index {
     }
 }
 
-fn remove(dir: &Dir) -> io::Result<()> {
+/// Removes the index, if there is one; whoever has it open notices.
+pub fn remove(dir: &Dir) -> io::Result<()> {
     for name in [FILE, LOCK_FILE] {
         match dir.unlink(name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

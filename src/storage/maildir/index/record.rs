@@ -33,7 +33,8 @@ pub struct Record {
 }
 
 impl Record {
-    fn write(&self) -> Vec<u8> {
+    /// What [`Record::read`] reads.
+    pub fn write(&self) -> Vec<u8> {
         let mut out = Writer::default();
         out.number(self.number.into());
         out.number(self.version);
@@ -51,7 +52,8 @@ impl Record {
         out.0
     }
 
-    fn read(octets: &[u8]) -> Option<Self> {
+    /// `None` if it is damaged.
+    pub fn read(octets: &[u8]) -> Option<Self> {
         let mut from = Reader(octets);
         let record = Self {
             number: from.number()?,
@@ -72,10 +74,26 @@ impl Record {
     }
 }
 
+impl Record {
+    /// [`Failure::Damaged`] unless the table has as many messages as this says.
+    pub fn check_count(&self, messages: usize) -> Result<()> {
+        if messages == self.messages as usize {
+            Ok(())
+        } else {
+            Err(Failure::damaged("messages of a mailbox are missing"))
+        }
+    }
+}
+
 fn record_key(inode: u64) -> [u8; 9] {
     let mut key = [b'i'; 9];
     key[1..].copy_from_slice(&inode.to_be_bytes());
     key
+}
+
+/// The inode in the key of a record.
+pub fn inode_of(key: &[u8]) -> Option<u64> {
+    key.strip_prefix(b"i")?.try_into().ok().map(u64::from_be_bytes)
 }
 
 impl Reading<'_> {
@@ -96,7 +114,7 @@ impl Writing<'_> {
     /// Keeps the record, its version counted up.
     pub fn set_record(&mut self, inode: u64, record: &mut Record) -> Result<()> {
         record.version = record.version.wrapping_add(1);
-        Ok(self.index.records.put(&mut self.txn, &record_key(inode), &record.write())?)
+        self.index.records.put(&mut self.txn, &record_key(inode), &record.write())
     }
 
     /// A number that no mailbox of the index had before.

@@ -1,7 +1,9 @@
 //! The table of a mailbox's messages: chunks of rows and of names, keyed by mailbox and the first UID that the chunk had when it was made.
 
 use super::chunk::{Builder, Names, Row, Rows, write_rows};
-use super::{Failure, Index, Reading, Result, Table, Writing, key};
+use super::record::Record;
+use super::seal::Table;
+use super::{Failure, Index, Reading, Result, Writing, key};
 use crate::types::UidSet;
 use heed::{AnyTls, RoTxn};
 
@@ -56,7 +58,7 @@ impl Ahead {
 
 /// The chunk that has this UID if any has.
 fn chunk_of<'t>(table: Table, txn: &'t RoTxn<'_, AnyTls>, mailbox: u32, uid: u32) -> Result<Option<(u32, &'t [u8])>> {
-    let Some((found, octets)) = table.get_lower_than_or_equal_to(txn, &key(mailbox, uid))? else { return Ok(None) };
+    let Some((found, octets)) = table.get_up_to(txn, &key(mailbox, uid))? else { return Ok(None) };
     Ok(first_of(found, mailbox).map(|first| (first, octets)))
 }
 
@@ -79,11 +81,21 @@ impl Reading<'_> {
     /// The chunks of a mailbox, ascending.
     pub fn chunks(&self, mailbox: u32) -> Result<impl Iterator<Item = Result<Chunk<'_>>>> {
         let prefix = mailbox.to_be_bytes();
-        Ok(self.index.rows.prefix_iter(&self.txn, &prefix)?.map(move |entry| {
+        Ok(self.index.rows.with_prefix(&self.txn, &prefix)?.map(move |entry| {
             let (key, octets) = entry?;
             let first = first_of(key, mailbox).ok_or(Failure::damaged("the key of a chunk"))?;
             Ok(Chunk { first, rows: rows(octets)? })
         }))
+    }
+
+    /// [`Failure::Damaged`] unless the mailbox has as many messages as its record says: whole chunks may have been lost, and without them messages would seem to
+    /// be gone, or new.
+    pub fn check(&self, record: &Record) -> Result<()> {
+        let mut messages = 0;
+        for chunk in self.chunks(record.number)? {
+            messages += chunk?.rows.len();
+        }
+        record.check_count(messages)
     }
 
     /// The names of a chunk.
@@ -243,7 +255,7 @@ impl Writing<'_> {
         let Some((first, rows, names)) = chunk.finish() else { return Ok(()) };
         let key = key(mailbox, at.unwrap_or(first));
         self.index.rows.put(&mut self.txn, &key, &rows)?;
-        Ok(self.index.names.put(&mut self.txn, &key, &names)?)
+        self.index.names.put(&mut self.txn, &key, &names)
     }
 
     /// Forgets what is kept of messages that are gone.
@@ -251,13 +263,13 @@ impl Writing<'_> {
         let index = self.index;
         let mut live: Vec<u32> = Vec::new();
         let prefix = mailbox.to_be_bytes();
-        for entry in index.rows.prefix_iter(&self.txn, &prefix)? {
+        for entry in index.rows.with_prefix(&self.txn, &prefix)? {
             live.extend(rows(entry?.1)?.iter().map(|row| row.uid));
         }
         for table in [index.envelopes, index.structures, index.headers] {
             let mut dead = Vec::new();
-            for entry in table.prefix_iter(&self.txn, &prefix)? {
-                let (key, _) = entry?;
+            for key in table.keys(&self.txn, &prefix)? {
+                let key = key?;
                 if first_of(key, mailbox).is_none_or(|uid| live.binary_search(&uid).is_err()) {
                     dead.push(key.to_vec());
                 }
@@ -277,7 +289,7 @@ impl Writing<'_> {
         let index = self.index;
         let tables = [index.rows, index.names, index.history, index.envelopes, index.structures, index.headers];
         for table in tables {
-            table.delete_range(&mut self.txn, &range)?;
+            table.delete_range(&mut self.txn, range)?;
         }
         Ok(())
     }
