@@ -128,8 +128,13 @@ impl Case {
         ledger
     }
 
-    /// The books after a try: by a fresh server, and then, if that one has worked, by a further one.
+    /// The books after a try; now and then also after a day's work.
     pub fn check(&self, tried: &Try, ending: Ending) {
+        self.balance(tried, ending, thorough() || tried.at.is_multiple_of(WORKED));
+    }
+
+    /// The books: by a fresh server, and then, if that one has worked, by a further one.
+    fn balance(&self, tried: &Try, ending: Ending, worked: bool) {
         let mut ledger = self.ledger(&tried.heard);
         valid_lists(&tried.site, false);
         let mut client = tried.site.connect();
@@ -137,7 +142,7 @@ impl Case {
         ledger.learn(&after);
         self.agrees(&tried.after, &after);
         judge(ending, &self.before, &self.done, &after, self.operation.commands[0].starts_with("MOVE"));
-        if !thorough() && !tried.at.is_multiple_of(WORKED) {
+        if !worked {
             return;
         }
         work(&mut client, &mut ledger, &after);
@@ -256,7 +261,7 @@ fn locks_of_the_dead_are_overridden() {
             let tried = case.attempt(&CHANGING, at, Fate::KillBefore);
             let locks = tried.site.locks();
             if tried.hit > 0 && !locks.is_empty() && locks.iter().all(named) {
-                case.check(&tried, Ending::Killed);
+                case.balance(&tried, Ending::Killed, true);
                 let log = tried.site.log();
                 assert!(log.contains("removing stale lock"), "{}: {log}", case.operation.name);
                 return 1;
