@@ -95,3 +95,24 @@ fn everywhere(name: &str) {
 }
 
 crate::killed::for_each_operation!(everywhere);
+
+/// A mailbox whose id cannot be found out, since no file can be made any more, is there all the same, or else it is refused.
+#[test]
+fn what_create_refuses_is_not_there() {
+    let mut without_id = 0;
+    for name in ["create", "create_for_a_special_use"] {
+        let case = Case::new(operations::named(name), &CHANGING);
+        let makes = |at: &u32| case.calls[*at as usize - 1] == Kind::Create;
+        for at in (1..=case.calls.len() as u32).filter(makes) {
+            let tried = case.attempt(&CHANGING, at, Fate::FailOn(Errno::EIO as i32, mask(&[Kind::Create])));
+            let tagged = tried.heard.tagged.last().unwrap();
+            let done = tagged.starts_with("x OK");
+            without_id += u32::from(done && !tagged.contains("[MAILBOXID "));
+            tried.site.remove_locks_of(tried.pid);
+            case.check(&tried, if done { Ending::Killed } else { Ending::Refused });
+            let made = tried.site.folder("Fresh").exists() || tried.site.folder("Fresh/below").exists();
+            assert_eq!(made, done, "{name}, {at}: {tagged}");
+        }
+    }
+    assert!(without_id > 0);
+}
