@@ -407,7 +407,7 @@ fn without_descriptors_nothing_is_left_locked() {
     let Some(site) = Site::new(None) else { return };
     let old = site.uid_list();
     let mut worked = false;
-    for descriptors in 14..28 {
+    for descriptors in 14..36 {
         let mut client = site.session_with(descriptors);
         let selected = client.talk.answer("SELECT INBOX").starts_with("x OK");
         let appended = client.append("other", 10).starts_with("x OK");
@@ -441,12 +441,12 @@ fn directories_without_permission_are_refused_and_left_alone() {
 
     site.chmod("tmp", 0o500);
     client.append_no("INBOX", "NOPERM");
-    client.no("COPY 1 INBOX", "NOPERM");
     client.ok("STORE 1 +FLAGS (\\Flagged)");
     site.chmod("tmp", 0o700);
 
     site.chmod("cur", 0o500);
     client.no("STORE 1 +FLAGS (\\Answered)", "NOPERM");
+    client.no("COPY 1 INBOX", "NOPERM");
     client.no("MOVE 1 other", "NOPERM");
     client.no("EXPUNGE", "NOPERM");
     client.assert_serves(&site);
@@ -511,8 +511,8 @@ fn files_without_permission_are_refused_and_left_alone() {
     client.ok("NOOP");
     client.ok("STORE 2 +FLAGS (\\Flagged)");
 
-    let before = site.uid_list();
     client.ok("CLOSE");
+    let before = site.uid_list();
     site.chmod("dovecot-uidlist", 0o000);
     client.no("SELECT INBOX", "NOPERM");
     client.no("STATUS INBOX (MESSAGES)", "NOPERM");
