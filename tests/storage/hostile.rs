@@ -17,8 +17,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 const SECRET: &str = "3 V5 N9\nsecret\n";
 
-/// Puts something else in the place of a file, in each way.
-const ODD: [(&str, fn(&Path, &Path)); 6] = [
+/// Puts something at the first path that has to do with the second, a file elsewhere.
+type Make = fn(&Path, &Path);
+
+/// What may take the place of a file.
+const ODD: [(&str, Make); 6] = [
     ("a link to another's file", |path, secret| symlink(secret, path).unwrap()),
     ("a link to a device", |path, _| symlink("/dev/zero", path).unwrap()),
     ("a link to itself", |path, _| symlink(path, path).unwrap()),

@@ -238,8 +238,8 @@ impl MaildirMailbox {
     /// stay unknown.
     pub(super) fn update(&mut self, index: &Index, mut lock: Option<&mut Lock>, in_cur: bool) -> Result<UidSet> {
         let mut in_cur = in_cur;
-        for tried in 1..=TRIES {
-            match self.update_once(index, lock.as_deref_mut(), in_cur, tried < TRIES)? {
+        for _ in 0..TRIES {
+            match self.update_once(index, lock.as_deref_mut(), in_cur)? {
                 Some(fresh) => {
                     if let Some(lock) = lock {
                         self.tidy(index, lock)?;
@@ -253,14 +253,7 @@ impl MaildirMailbox {
         Err(StoreError::InUse)
     }
 
-    /// `None` if it is to be done again, which `may_again` allows for names that changed meanwhile: another program may rename files without end.
-    fn update_once(
-        &mut self,
-        index: &Index,
-        mut lock: Option<&mut Lock>,
-        in_cur: bool,
-        may_again: bool,
-    ) -> Result<Option<UidSet>> {
+    fn update_once(&mut self, index: &Index, mut lock: Option<&mut Lock>, in_cur: bool) -> Result<Option<UidSet>> {
         self.ahead = Ahead::default();
         self.without_uid = false;
         let reading = index.read()?;
@@ -273,7 +266,7 @@ impl MaildirMailbox {
         let mut scan = self.scan(&reading, before.as_ref(), in_cur, lock.is_some(), &news)?;
         if !scan.matching.conflicts.is_empty() {
             let conflicts = std::mem::take(&mut scan.matching.conflicts);
-            if lock.is_some() && self.access == Access::ReadWrite && self.resolve(conflicts)? && may_again {
+            if lock.is_some() && self.access == Access::ReadWrite && self.resolve(conflicts)? {
                 return Ok(None);
             }
         }
