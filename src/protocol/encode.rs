@@ -16,6 +16,21 @@ pub(super) fn text(out: &mut Vec<u8>, arguments: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(arguments);
 }
 
+/// A number in decimal. What is written a hundred thousand times at a stroke does without the machinery of formats.
+pub(super) fn number(out: &mut Vec<u8>, mut number: u32) {
+    let mut digits = [0; 10];
+    let mut first = digits.len();
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        first = at;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(first..).unwrap_or_default());
+}
+
 /// RFC 9051 `ATOM-CHAR`: any CHAR but `(){ %*"\]` and controls.
 pub(super) fn is_atom_char(octet: u8) -> bool {
     octet.is_ascii_graphic() && !b"(){%*\"\\]".contains(&octet)
@@ -118,6 +133,13 @@ pub(super) fn separated<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_written_as_they_are_formatted() {
+        for n in [0, 1, 9, 10, 99, 100, 1_234_567, u32::MAX] {
+            assert_eq!(made(|out| number(out, n)), n.to_string().into_bytes());
+        }
+    }
 
     fn made(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         let mut out = Vec::new();

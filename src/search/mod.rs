@@ -89,7 +89,7 @@ pub fn search(
 mod tests {
     use super::*;
     use crate::limits;
-    use crate::storage::{Changes, Copied, Kept, Result, Stored, StoredMessage};
+    use crate::storage::{Changes, Copied, Kept, Partly, Result, Stored, StoredMessage};
     use crate::types::flag::FlagChange;
     use crate::types::query::AddressField;
     use crate::types::sequence_set::SetNumber;
@@ -208,13 +208,13 @@ mod tests {
         fn store(&mut self, _: &UidSet, _: FlagChange, _: &Flags, _: Option<u64>) -> Result<Stored> {
             unreachable!()
         }
-        fn expunge(&mut self, _: &UidSet) -> Result<UidSet> {
+        fn expunge(&mut self, _: &UidSet) -> Result<Partly<UidSet>> {
             unreachable!()
         }
         fn copy(&mut self, _: &UidSet, _: &MailboxName) -> Result<Copied> {
             unreachable!()
         }
-        fn move_to(&mut self, _: &UidSet, _: &MailboxName) -> Result<Copied> {
+        fn move_to(&mut self, _: &UidSet, _: &MailboxName) -> Result<Partly<Copied>> {
             unreachable!()
         }
     }

@@ -4,6 +4,7 @@ use super::outcome::Refusal;
 use crate::protocol::command::Numbers;
 use crate::storage::Mailbox;
 use crate::types::{MailboxName, ModSeq, SeqNum, SequenceSet, Uid, UidSet};
+use std::cell::Cell;
 
 /// A selected mailbox. The client's view (which messages, in which places) changes only when `updates` tells it; until then a message
 /// that others expunged keeps its sequence number.
@@ -13,6 +14,8 @@ pub struct Selected {
     pub read_only: bool,
     /// The client's view: ascending; the n-th is sequence number n.
     pub(super) view: Vec<Uid>,
+    /// The place in it after the one asked for last.
+    near: Cell<usize>,
     /// `$` (RFC 5182). Messages that `updates` told as expunged are no longer in it.
     pub(super) saved: UidSet,
     /// Messages of the view that are gone, which the client could not yet be told.
@@ -50,6 +53,7 @@ impl Selected {
             mailbox,
             read_only,
             view,
+            near: Cell::new(0),
             saved,
             gone,
             look_failed,
@@ -70,7 +74,10 @@ impl Selected {
 
     /// By binary search.
     pub fn number_of(&self, uid: Uid) -> Option<SeqNum> {
-        let place = self.view.binary_search(&uid).ok()?;
+        // Mostly it is the one after the one asked for before.
+        let next = self.near.get();
+        let place = if self.view.get(next) == Some(&uid) { next } else { self.view.binary_search(&uid).ok()? };
+        self.near.set(place + 1);
         SeqNum::new(u32::try_from(place).ok()?.checked_add(1)?)
     }
 
@@ -151,7 +158,7 @@ impl Selected {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::storage::{Changes, Copied, Result, StoreError, Stored, StoredMessage};
+    use crate::storage::{Changes, Copied, Partly, Result, StoreError, Stored, StoredMessage};
     use crate::types::flag::FlagChange;
     use crate::types::sequence_set::SetNumber::{Last, Number};
     use crate::types::{DateTime, Flags, Keyword, ObjectId, UidValidity};
@@ -242,13 +249,13 @@ pub(super) mod tests {
         fn store(&mut self, _: &UidSet, _: FlagChange, _: &Flags, _: Option<u64>) -> Result<Stored> {
             Ok(Stored::default())
         }
-        fn expunge(&mut self, _: &UidSet) -> Result<UidSet> {
-            Ok(UidSet::new())
+        fn expunge(&mut self, _: &UidSet) -> Result<Partly<UidSet>> {
+            Ok(Partly::whole(UidSet::new()))
         }
         fn copy(&mut self, _: &UidSet, _: &MailboxName) -> Result<Copied> {
             Err(StoreError::NoSuchMailbox)
         }
-        fn move_to(&mut self, _: &UidSet, _: &MailboxName) -> Result<Copied> {
+        fn move_to(&mut self, _: &UidSet, _: &MailboxName) -> Result<Partly<Copied>> {
             Err(StoreError::NoSuchMailbox)
         }
     }

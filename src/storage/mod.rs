@@ -26,8 +26,9 @@ pub trait MailStore: Send {
     /// is left out: the session derives it.
     fn list(&mut self) -> Result<Vec<Listed>>;
 
-    /// Makes a mailbox and says its MAILBOXID; missing parents need not be made. With a UIDVALIDITY that no mailbox of this name had before.
-    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<ObjectId>;
+    /// Makes a mailbox and says its MAILBOXID, if that can be found out by now; missing parents need not be made. With a UIDVALIDITY that no mailbox
+    /// of this name had before. An error means that there is no new mailbox.
+    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<Option<ObjectId>>;
 
     /// Removes a mailbox and its messages, not those below it. INBOX cannot be deleted.
     fn delete(&mut self, name: &MailboxName) -> Result<()>;
@@ -82,6 +83,21 @@ pub struct Copied {
     pub uid_validity: UidValidity,
     /// Source and new UID, both ascending. Messages that had vanished are left out.
     pub pairs: Vec<(Uid, Uid)>,
+}
+
+/// What was done to many messages, each for itself, and why not to all of them.
+#[derive(Debug)]
+pub struct Partly<T> {
+    pub done: T,
+    /// The first of what went wrong; `None` if all was done.
+    pub failure: Option<StoreError>,
+}
+
+impl<T> Partly<T> {
+    /// All of it was done.
+    pub fn whole(done: T) -> Self {
+        Self { done, failure: None }
+    }
 }
 
 /// What STORE did.
@@ -197,16 +213,18 @@ pub trait Mailbox: Send {
         unchanged_since: Option<u64>,
     ) -> Result<Stored>;
 
-    /// Removes these messages for good, whether or not marked deleted, and says which it removed. The next sync reports them. One that this
-    /// mailbox shows as deleted and another session has since taken that mark from is left: somebody wants it kept.
-    fn expunge(&mut self, uids: &UidSet) -> Result<UidSet>;
+    /// Removes these messages for good, whether or not marked deleted, and says which it removed; those that cannot be removed keep no other from being
+    /// so. The next sync reports them. One that this mailbox shows as deleted and another session has since taken that mark from is left: somebody
+    /// wants it kept. An error means that none was removed.
+    fn expunge(&mut self, uids: &UidSet) -> Result<Partly<UidSet>>;
 
     /// Copies messages with their flags and dates: all that exist, or none. The target may be this mailbox.
     /// Keywords for which the target has no room are left out.
     fn copy(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied>;
 
     /// Moves messages: each is in exactly one of the two at any moment that others can see, or at worst in both. The next sync reports them gone.
-    fn move_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied>;
+    /// Each that cannot be moved stays as it was, with no copy left in the target (RFC 6851 section 3.3).
+    fn move_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Partly<Copied>>;
 }
 
 /// A message's content as it is stored. See [`crate::message`] for the two forms of line ends.

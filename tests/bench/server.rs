@@ -166,10 +166,7 @@ impl Site {
         });
         fs::create_dir_all(&place)?;
         write_users(&place.join("users"), &homes, account)?;
-        // Both are held until both are known.
-        let (one, two) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
-        let (port, tls_port) = (one.local_addr()?.port(), two.local_addr()?.port());
-        drop((one, two));
+        let (port, tls_port) = free_ports()?;
         let (certificate, key) = (directory.join("cert.pem"), directory.join("key.pem"));
         let mut command = match kind {
             Kind::Imapd => imapd(&place, &homes, &certificate, &key, port, tls_port)?,
@@ -182,7 +179,9 @@ impl Site {
         let end = Instant::now() + PATIENCE;
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if site.process.try_wait()?.is_some() || Instant::now() > end {
-                return Err(format!("{} does not listen: see {}", site.name(), place.display()).into());
+                let said: String =
+                    ["stderr", "log"].iter().flat_map(|name| fs::read_to_string(place.join(name))).collect();
+                return Err(format!("{} does not listen:\n{said}", site.name()).into());
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -291,6 +290,12 @@ impl Drop for Site {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Two that nobody listens on: both are held until both are known.
+fn free_ports() -> Outcome<(u16, u16)> {
+    let (one, two) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+    Ok((one.local_addr()?.port(), two.local_addr()?.port()))
 }
 
 /// The password file, which both read.

@@ -11,8 +11,6 @@ from place import ACCOUNT_PREFIX, HOST, PASSWORD, Fork, message, run, run_on_ter
 from scenario import LocalMaildir, Scenario, expect
 
 DOVECOT = "/usr/sbin/dovecot"
-# What the import of Courier's files has to bring is written down here; the import itself comes with the check of mailboxes.
-COURIER_IS_IMPORTED = False
 
 DRAFTS = "Entw&APw-rfe"  # Entwürfe
 JAPANESE = f"{DRAFTS}/&ZeVnLIqe-"  # Entwürfe/日本語
@@ -249,11 +247,6 @@ class Turns(ByTurns):
 
 class Courier(ByTurns):
     place_type = CameFromCourier
-
-    def setUp(self):
-        if not COURIER_IS_IMPORTED:
-            self.skipTest("the import of Courier's files is not there yet")
-        super().setUp()
 
     def test_comes_over_and_may_go_on_to_dovecot(self):
         found = self.snapshot()

@@ -15,10 +15,11 @@ struct Unsynced {
     directories: BTreeMap<String, String>,
 }
 
-/// A file that may be lost: it says only who is at work, is of no use any more, or can be made anew. The last UIDVALIDITY is among these: without it the clock gives the next.
+/// A file that may be lost: it says only who is at work, is a log, is of no use any more, or can be made anew. The last UIDVALIDITY is among these: without it the clock gives the next.
 fn may_be_lost(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
-    name.ends_with(".lock")
+    name == "log"
+        || name.ends_with(".lock")
         || name.starts_with("dovecot-uidvalidity")
         || path.contains("/..DOVECOT-TRASHED")
         || (name.starts_with("imapd-") && name != "imapd-keywords")

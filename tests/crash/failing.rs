@@ -8,30 +8,35 @@ use crate::shim::{CHANGING, Fate, KINDS, Kind, mask};
 use nix::errno::Errno;
 
 /// What a disk may say, and what the client is then told.
-const ERRORS: [(Errno, &str); 6] = [
+const ERRORS: [(Errno, &str); 8] = [
     (Errno::ENOSPC, "OVERQUOTA"),
     (Errno::EDQUOT, "OVERQUOTA"),
     (Errno::EIO, "UNAVAILABLE"),
     (Errno::EROFS, "NOPERM"),
     (Errno::EACCES, "NOPERM"),
     (Errno::EMFILE, "UNAVAILABLE"),
+    (Errno::ENOMEM, "UNAVAILABLE"),
+    (Errno::ENOLCK, "UNAVAILABLE"),
 ];
 
-/// What is done as far as it can be: FETCH is answered also where \Seen cannot be noted; EXPUNGE and CLOSE remove what they can, and EXPUNGE tells which
-/// that was; names above a new one are made if possible (RFC 9051 section 6.3.4); MOVE within a mailbox copies first, and the copies stay when the originals
-/// cannot be removed.
-const BEST_EFFORT: [&str; 6] =
-    ["fetch_that_marks_as_seen", "expunge", "close", "create", "rename_one_below", "move_within"];
+/// Where OK does not say that all was done: FETCH is answered also where \Seen cannot be noted; names above a new one are made if possible (RFC 9051
+/// section 6.3.4).
+const BEST_EFFORT: [&str; 3] = ["fetch_that_marks_as_seen", "create", "rename_one_below"];
+
+/// Where NO says that not all was done: to each message by itself, and the client is told to which (RFC 6851 section 3.3).
+const ONE_BY_ONE: [&str; 3] = ["expunge", "close", "move_within"];
 
 /// Whether a call of this kind may fail so.
 fn can_fail(kind: Kind, error: Errno) -> bool {
     use Kind::*;
     match error {
         Errno::ENOSPC | Errno::EDQUOT => matches!(kind, Create | Write | Name | Sync | Truncate),
-        Errno::EIO => !matches!(kind, Close | Tell),
+        Errno::EIO => !matches!(kind, Close | Tell | Map | Lock),
         Errno::EROFS => matches!(kind, Create | OpenWrite | Name | Unlink | Attribute),
         Errno::EACCES => matches!(kind, Create | Open | OpenWrite | Name | Unlink | Stat),
         Errno::EMFILE => matches!(kind, Create | Open | OpenWrite),
+        Errno::ENOMEM => kind == Map,
+        Errno::ENOLCK => kind == Lock,
         _ => false,
     }
 }
@@ -71,16 +76,18 @@ fn everywhere(name: &str) {
         let kind = case.calls[at as usize - 1];
         let tagged = tried.heard.tagged.last().unwrap();
         let done = tagged.starts_with("x OK");
-        assert!(done || tagged.starts_with(&format!("x NO [{code}]")), "{kind:?} failed: {tagged}");
+        let log = || tried.site.log();
+        assert!(done || tagged.starts_with(&format!("x NO [{code}]")), "{kind:?} failed: {tagged}; {}", log());
         for line in &tried.after {
             assert!(!line.starts_with("x ") || line.starts_with("x OK"), "afterwards: {line}");
         }
         tried.site.remove_locks_of(tried.pid);
         let ending = match (done, fate) {
-            _ if BEST_EFFORT.contains(&name) => Ending::Killed,
+            (true, _) if BEST_EFFORT.contains(&name) => Ending::Killed,
             (true, _) => Ending::Done,
-            // Where every further call fails too, nothing can be taken back, and what a sync that failed has kept nobody knows.
-            (false, Fate::FailOnce(_)) if kind != Kind::Sync => Ending::Refused,
+            // Where every further call fails too, nothing can be taken back.
+            (false, Fate::FailOnce(_)) if ONE_BY_ONE.contains(&name) => Ending::Partly,
+            (false, Fate::FailOnce(_)) => Ending::Refused,
             (false, _) => Ending::Killed,
         };
         case.check(&tried, ending);

@@ -42,7 +42,12 @@ pub struct Try {
     pub calls: Vec<Kind>,
     /// Whose locks may be left.
     pub pid: u32,
+    /// The number of the call that met its fate.
+    at: u32,
 }
+
+/// Without thoroughness a day's work follows on one try of so many: it takes longer than all else.
+const WORKED: u32 = 4;
 
 impl Case {
     pub fn new(operation: Operation, kinds: &[Kind]) -> Self {
@@ -94,7 +99,7 @@ impl Case {
             after = heard.lines;
         }
         session.kill();
-        Try { pid: session.pid(), site, heard, after, hit: account.hit, calls: account.kinds }
+        Try { pid: session.pid(), site, heard, after, hit: account.hit, calls: account.kinds, at }
     }
 
     /// Whether the mailbox that was selected still is.
@@ -123,7 +128,7 @@ impl Case {
         ledger
     }
 
-    /// The books after a try: by a fresh server, and then, when that one has worked, by a further one.
+    /// The books after a try: by a fresh server, and then, if that one has worked, by a further one.
     pub fn check(&self, tried: &Try, ending: Ending) {
         let mut ledger = self.ledger(&tried.heard);
         valid_lists(&tried.site, false);
@@ -132,6 +137,9 @@ impl Case {
         ledger.learn(&after);
         self.agrees(&tried.after, &after);
         judge(ending, &self.before, &self.done, &after, self.operation.commands[0].starts_with("MOVE"));
+        if !thorough() && tried.at % WORKED > 0 {
+            return;
+        }
         work(&mut client, &mut ledger, &after);
         drop(client);
         let later = Snapshot::take(&mut tried.site.connect());

@@ -203,6 +203,8 @@ pub enum Ending {
     Done,
     /// Answered NO.
     Refused,
+    /// Answered NO, where each message may have been done or not.
+    Partly,
     /// Not answered.
     Killed,
 }
@@ -212,8 +214,8 @@ pub fn judge(ending: Ending, before: &Snapshot, done: &Snapshot, after: &Snapsho
     let agrees = match ending {
         Ending::Done => after.agrees_with(done),
         Ending::Refused => after.agrees_with(before) || after.agrees_with(done),
-        Ending::Killed => {
-            halfway(before, done, after, moved);
+        Ending::Partly | Ending::Killed => {
+            halfway(before, done, after, moved && ending == Ending::Killed);
             true
         }
     };

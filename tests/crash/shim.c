@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 /* Kinds of calls, in the order of `Kind` in shim.rs. */
-enum { CREATE, OPEN, OPEN_WRITE, WRITE, NAME, UNLINK, SYNC, ATTRIBUTE, TRUNCATE, LIST, STAT, STAT_OPEN, READ, CLOSE, TELL };
+enum { CREATE, OPEN, OPEN_WRITE, WRITE, NAME, UNLINK, SYNC, ATTRIBUTE, TRUNCATE, LIST, STAT, STAT_OPEN, READ, CLOSE, TELL, MAP, LOCK };
 enum { COUNT, KILL_BEFORE, KILL_AFTER, KILL_HALFWAY, FAIL_ONCE, FAIL_ON };
 
 #define REMEMBERED 8192
@@ -67,6 +67,11 @@ static int is_socket(int fd) {
     errno = kept;
     return socket;
 }
+
+/* Files that have no disk: one that is full has room for them. Nor has the log, which is to say what happened. */
+static char in_memory[4096] = {[STDERR_FILENO] = 1};
+
+static int has_disk(int fd) { return fd < 0 || fd >= (int)sizeof in_memory || !in_memory[fd]; }
 
 /* What is to become of this call. */
 enum { GO, AFTER, HALFWAY, FAIL };
@@ -142,6 +147,11 @@ static void note_told(const char *octets, size_t size) {
 }
 
 static int opened(int at, const char *path, int flags, mode_t mode) {
+    if (!strncmp(path, "/proc/", 6) && strstr(path, "/fd/")) {
+        int memory = raw(SYS_openat, at, path, flags, mode);
+        if (memory >= 0 && memory < (int)sizeof in_memory) in_memory[memory] = 1;
+        return memory;
+    }
     int what = enter(flags & O_CREAT ? CREATE : (flags & O_ACCMODE) == O_RDONLY ? OPEN : OPEN_WRITE);
     if (what == FAIL) return -1;
     int fd = raw(SYS_openat, at, path, flags, mode);
@@ -164,7 +174,7 @@ int openat(int at, const char *path, int flags, ...) { MODE(flags, mode) return 
 int openat64(int at, const char *path, int flags, ...) { MODE(flags, mode) return opened(at, path, flags, mode); }
 
 static ssize_t wrote(int fd, const struct iovec *parts, int count, const off_t *where) {
-    int socket = is_socket(fd), what = enter(socket ? TELL : WRITE);
+    int socket = is_socket(fd), what = has_disk(fd) ? enter(socket ? TELL : WRITE) : GO;
     if (what == FAIL) return -1;
     struct iovec half[count > 0 ? count : 1];
     if (what == HALFWAY) {
@@ -262,7 +272,7 @@ int unlink(const char *path) { return unlinkat(AT_FDCWD, path, 0); }
 int rmdir(const char *path) { return unlinkat(AT_FDCWD, path, AT_REMOVEDIR); }
 
 static int synced(long call, int fd) {
-    int what = enter(SYNC);
+    int what = has_disk(fd) ? enter(SYNC) : GO;
     if (what == FAIL) return -1;
     int done = control->no_sync ? 0 : raw(call, fd);
     note("sync", done, fd, NULL, 0, NULL);
@@ -280,7 +290,7 @@ int msync(void *start, size_t size, int flags) {
 }
 
 int ftruncate(int fd, off_t size) {
-    int what = enter(TRUNCATE);
+    int what = has_disk(fd) ? enter(TRUNCATE) : GO;
     if (what == FAIL) return -1;
     int done = raw(SYS_ftruncate, fd, size);
     note("truncate", done, fd, NULL, 0, NULL);
@@ -316,24 +326,24 @@ int futimens(int fd, const struct timespec times[2]) {
 READDIR(readdir, dirent)
 READDIR(readdir64, dirent64)
 
-#define LOOK(name, kind, parameters, arguments)                                                     \
+#define LOOK(name, counted, parameters, arguments)                                                     \
     int name parameters {                                                                     \
         static int(*real) parameters;                                                         \
         if (!real) real = (int(*) parameters)dlsym(RTLD_NEXT, #name);                         \
-        int what = enter(kind), done = what == FAIL ? -1 : real arguments;                    \
+        int what = counted, done = what == FAIL ? -1 : real arguments;                        \
         leave(what);                                                                          \
         return done;                                                                          \
     }
-LOOK(fstat, STAT_OPEN, (int fd, struct stat *to), (fd, to))
-LOOK(fstat64, STAT_OPEN, (int fd, struct stat64 *to), (fd, to))
-LOOK(stat, STAT, (const char *path, struct stat *to), (path, to))
-LOOK(stat64, STAT, (const char *path, struct stat64 *to), (path, to))
-LOOK(fstatat, STAT, (int at, const char *path, struct stat *to, int flags), (at, path, to, flags))
-LOOK(fstatat64, STAT, (int at, const char *path, struct stat64 *to, int flags), (at, path, to, flags))
-LOOK(statx, STAT, (int at, const char *path, int flags, unsigned mask, struct statx *to), (at, path, flags, mask, to))
+LOOK(fstat, has_disk(fd) ? enter(STAT_OPEN) : GO, (int fd, struct stat *to), (fd, to))
+LOOK(fstat64, has_disk(fd) ? enter(STAT_OPEN) : GO, (int fd, struct stat64 *to), (fd, to))
+LOOK(stat, enter(STAT), (const char *path, struct stat *to), (path, to))
+LOOK(stat64, enter(STAT), (const char *path, struct stat64 *to), (path, to))
+LOOK(fstatat, enter(STAT), (int at, const char *path, struct stat *to, int flags), (at, path, to, flags))
+LOOK(fstatat64, enter(STAT), (int at, const char *path, struct stat64 *to, int flags), (at, path, to, flags))
+LOOK(statx, enter(STAT), (int at, const char *path, int flags, unsigned mask, struct statx *to), (at, path, flags, mask, to))
 
 static ssize_t got(long call, int fd, void *to, size_t size, off_t where) {
-    int what = is_socket(fd) ? GO : enter(READ);
+    int what = is_socket(fd) || !has_disk(fd) ? GO : enter(READ);
     if (what == FAIL) return -1;
     ssize_t done = call == SYS_read ? raw(SYS_read, fd, to, size) : raw(SYS_pread64, fd, to, size, where);
     leave(what);
@@ -345,11 +355,41 @@ ssize_t pread64(int fd, void *to, size_t size, off_t where) { return got(SYS_pre
 
 /* A descriptor is closed even when that fails. */
 int close(int fd) {
-    int what = enter(CLOSE);
+    int what = has_disk(fd) ? enter(CLOSE) : GO;
+    if (!has_disk(fd)) in_memory[fd] = 0;
     int done = raw(SYS_close, fd);
     leave(what);
     return what == FAIL ? -1 : done;
 }
+
+/* Of a file, for the index. */
+void *mmap(void *start, size_t size, int protection, int flags, int fd, off_t where) {
+    int what = fd >= 0 && has_disk(fd) ? enter(MAP) : GO;
+    if (what == FAIL) return MAP_FAILED;
+    void *done = (void *)raw(SYS_mmap, start, size, protection, flags, fd, where);
+    leave(what);
+    return done;
+}
+void *mmap64(void *start, size_t size, int protection, int flags, int fd, off_t where) {
+    return mmap(start, size, protection, flags, fd, where);
+}
+
+static int controlled(int fd, int command, void *argument) {
+    int locks = command == F_SETLK || command == F_SETLKW || command == F_OFD_SETLK || command == F_OFD_SETLKW;
+    int what = locks && has_disk(fd) ? enter(LOCK) : GO;
+    if (what == FAIL) return -1;
+    int done = raw(SYS_fcntl, fd, command, argument);
+    leave(what);
+    return done;
+}
+
+#define ARGUMENT(command)                                                                    \
+    va_list list;                                                                            \
+    va_start(list, command);                                                                 \
+    void *argument = va_arg(list, void *);                                                   \
+    va_end(list);
+int fcntl(int fd, int command, ...) { ARGUMENT(command) return controlled(fd, command, argument); }
+int fcntl64(int fd, int command, ...) { ARGUMENT(command) return controlled(fd, command, argument); }
 
 /* Where a binding has no name for a call yet. */
 long syscall(long number, ...) {

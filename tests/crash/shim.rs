@@ -28,9 +28,13 @@ pub enum Kind {
     Close,
     /// Octets to the client.
     Tell,
+    /// A file into memory.
+    Map,
+    /// Of a part of a file.
+    Lock,
 }
 
-pub const KINDS: [Kind; 15] = [
+pub const KINDS: [Kind; 17] = [
     Kind::Create,
     Kind::Open,
     Kind::OpenWrite,
@@ -46,6 +50,8 @@ pub const KINDS: [Kind; 15] = [
     Kind::Read,
     Kind::Close,
     Kind::Tell,
+    Kind::Map,
+    Kind::Lock,
 ];
 
 /// Calls that change something, or that others may come between.

@@ -39,7 +39,7 @@ fn expunge(server: &Server, uids: impl IntoIterator<Item = u32>) {
     let mut store = server.store();
     let doomed: UidSet = uids.into_iter().filter_map(Uid::new).collect();
     let mut inbox = store.open(&MailboxName::inbox(), Access::ReadWrite).unwrap();
-    assert_eq!(inbox.expunge(&doomed).unwrap(), doomed);
+    assert_eq!(inbox.expunge(&doomed).unwrap().done, doomed);
 }
 
 fn mark(server: &Server, uids: impl IntoIterator<Item = u32>, flag: SystemFlag) {

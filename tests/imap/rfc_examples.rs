@@ -156,7 +156,7 @@ impl Fixture {
                 }
                 let mut opened = self.other.open(&name(mailbox), Access::ReadWrite).unwrap();
                 let gone = opened.uids().difference(&left);
-                assert_eq!(opened.expunge(&gone).unwrap(), gone);
+                assert_eq!(opened.expunge(&gone).unwrap().done, gone);
             }
             "modseq" | "validity" | "id" => {
                 let (value, mailbox) = rest.split_once(' ').unwrap();
@@ -172,7 +172,7 @@ impl Fixture {
                 let (mailbox, set) = rest.split_once(' ').unwrap();
                 let mut opened = self.other.open(&name(mailbox), Access::ReadWrite).unwrap();
                 let uids = pick(opened.uids(), set);
-                assert_eq!(opened.expunge(&uids).unwrap(), uids);
+                assert_eq!(opened.expunge(&uids).unwrap().done, uids);
             }
             "select" => {
                 self.send(&format!("S000 SELECT {rest}"));

@@ -77,7 +77,7 @@ fn session(mut store: Box<dyn MailStore>, number: u32) -> (usize, usize) {
                 append(&mut *store, &inbox(), "", &message(&format!("{number}.{operation}")));
                 added += 1;
             }
-            (2, Some(uid)) => removed += mailbox.expunge(&set(&[uid])).unwrap().len(),
+            (2, Some(uid)) => removed += mailbox.expunge(&set(&[uid])).unwrap().done.len(),
             (3 | 4, Some(uid)) => {
                 let change = if dice.roll(2) == 0 { FlagChange::Add } else { FlagChange::Remove };
                 let which = ["\\Seen", "\\Flagged", "$a", "$b"][dice.roll(4) as usize];
@@ -147,7 +147,7 @@ pub fn mover(mut store: Box<dyn MailStore>, number: u32, homes: &[MailboxName; 2
             continue;
         };
         match dice.roll(5) {
-            0 if dice.roll(3) == 0 => removed += mailbox.expunge(&set(&[uid])).unwrap().len(),
+            0 if dice.roll(3) == 0 => removed += mailbox.expunge(&set(&[uid])).unwrap().done.len(),
             0 | 1 => drop(mailbox.move_to(&set(&[uid]), &homes[1 - which]).unwrap()),
             2 => {
                 let change = if dice.roll(2) == 0 { FlagChange::Add } else { FlagChange::Remove };

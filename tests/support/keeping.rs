@@ -1,8 +1,8 @@
 //! A store that keeps what sessions give it to keep, in front of one that does not; counts what is read of the messages.
 
 use imapd::testing::storage::{
-    Access, Append, Changes, Copied, Kept, Listed, MailStore, Mailbox, MailboxStatus, Result, StatusWanted, Stored,
-    StoredMessage,
+    Access, Append, Changes, Copied, Kept, Listed, MailStore, Mailbox, MailboxStatus, Partly, Result, StatusWanted,
+    Stored, StoredMessage,
 };
 use imapd::testing::types::flag::FlagChange;
 use imapd::testing::types::{
@@ -73,7 +73,7 @@ impl MailStore for Store {
     fn list(&mut self) -> Result<Vec<Listed>> {
         self.store.list()
     }
-    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<ObjectId> {
+    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<Option<ObjectId>> {
         self.store.create(name, special_use)
     }
     fn delete(&mut self, name: &MailboxName) -> Result<()> {
@@ -187,13 +187,13 @@ impl Mailbox for Open {
     ) -> Result<Stored> {
         self.mailbox.store(uids, change, flags, unchanged_since)
     }
-    fn expunge(&mut self, uids: &UidSet) -> Result<UidSet> {
+    fn expunge(&mut self, uids: &UidSet) -> Result<Partly<UidSet>> {
         self.mailbox.expunge(uids)
     }
     fn copy(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
         self.mailbox.copy(uids, target)
     }
-    fn move_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
+    fn move_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Partly<Copied>> {
         self.mailbox.move_to(uids, target)
     }
 }

@@ -57,7 +57,9 @@ pub fn vanished(out: &mut Vec<u8>, which: Vanished, uids: &UidSet) {
 
 /// `* n FETCH (`; the caller writes items with a blank between, and `)` CRLF.
 pub fn begin(out: &mut Vec<u8>, number: SeqNum) {
-    text(out, format_args!("* {number} FETCH ("));
+    out.extend_from_slice(b"* ");
+    encode::number(out, number.get());
+    out.extend_from_slice(b" FETCH (");
 }
 
 /// `FLAGS (...)`
@@ -68,7 +70,8 @@ pub fn flags(out: &mut Vec<u8>, flags: &Flags, recent: bool) {
 
 /// `UID n`
 pub fn uid(out: &mut Vec<u8>, uid: Uid) {
-    text(out, format_args!("UID {uid}"));
+    out.extend_from_slice(b"UID ");
+    encode::number(out, uid.get());
 }
 
 /// `MODSEQ (n)`

@@ -29,11 +29,14 @@ pub fn move_to(context: &mut Context<'_>, selected: &mut Selected, copy: &Copy) 
         return Ok(Done::plain());
     }
     let moved = selected.mailbox.move_to(&uids, &copy.mailbox).map_err(Refusal::of_target)?;
-    context.counters.expunged += moved.pairs.len() as u64;
-    if let Some(code) = copy_uid(moved, copy.numbers)? {
+    context.counters.expunged += moved.done.pairs.len() as u64;
+    let code =
+        if moved.failure.is_some() && moved.done.pairs.is_empty() { None } else { copy_uid(moved.done, copy.numbers)? };
+    if let Some(code) = code {
         response::status(&mut context.channel.out, None, Condition::Ok, Some(&code), "Moved");
     }
-    Ok(Done::plain())
+    // Of those that were moved the client has heard; the others are as they were (RFC 6851 section 3.3).
+    moved.failure.map_or(Ok(Done::plain()), |failure| Err(failure.into()))
 }
 
 /// What COPYUID tells. If no message was left, that is an error only where the client named places, not UIDs.

@@ -35,7 +35,11 @@ pub fn expunge_deleted(
     };
     if !doomed.is_empty() {
         let removed = selected.mailbox.expunge(&doomed)?;
-        context.counters.expunged += removed.len() as u64;
+        context.counters.expunged += removed.done.len() as u64;
+        // What is gone `updates` tells all the same; what is left the client must not think gone.
+        if let Some(failure) = removed.failure {
+            return Err(failure.into());
+        }
     }
     Ok(())
 }

@@ -24,7 +24,11 @@ pub fn create(context: &mut Context<'_>, create: &Create) -> Result<Done, Refusa
     make_parents(context.store, &create.mailbox);
     list::tell_normalized(context, &create.mailbox, create.old_name.as_deref());
     // RFC 8474 section 4.1.
-    if context.withheld.has("OBJECTID") { Ok(Done::plain()) } else { Ok(Done::with(Code::MailboxId(id))) }
+    match id {
+        Some(id) if !context.withheld.has("OBJECTID") => Ok(Done::with(Code::MailboxId(id))),
+        // The mailbox is there, even where its id could not be found out: NO would be worse.
+        _ => Ok(Done::plain()),
+    }
 }
 
 /// Makes the mailboxes above one that was made. Should that fail, they are listed as names without a mailbox.

@@ -126,11 +126,11 @@ fn changes(context: &mut Context<'_>, selected: &mut Selected, known: &Qresync) 
 
 /// CLOSE (RFC 9051 section 6.4.1): expunges without a word.
 pub fn close(context: &mut Context<'_>, selected: &mut Option<Selected>) -> Result<Done, Refusal> {
-    if let Some(mut selected) = selected.take()
-        && !selected.read_only
-    {
-        expunge_deleted(context, &mut selected, None)?;
+    if let Some(open) = selected.as_mut().filter(|open| !open.read_only) {
+        // If something is left, the mailbox stays selected.
+        expunge_deleted(context, open, None)?;
     }
+    *selected = None;
     Ok(Done::plain())
 }
 

@@ -66,8 +66,8 @@ fn try_to_note(
     let first = all.first().map_or(0, |arrival| arrival.uid.get());
     let is_current = folder.has_stamps(&record.new, &record.cur)
         && record.uid_validity == dealt.uid_validity
-        && !record.new.is_outdated(&before.new)
-        && !record.cur.is_outdated(&before.cur)
+        && !record.new.changed(&before.new)
+        && !record.cur.changed(&before.cur)
         && first >= record.uid_next
         && record.list.advance(dealt);
     if !is_current {
@@ -92,6 +92,7 @@ fn try_to_note(
     {
         let after = folder.place(place).stat_self()?;
         if after.modified != before.modified {
+            // Should anything have escaped us before, the look that this stamp asks for finds it.
             *stamp = Stamp::after_writing(&after);
         }
     }

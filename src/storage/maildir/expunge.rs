@@ -3,31 +3,46 @@
 use super::file_name;
 use super::folder::Place;
 use super::index::table::Edit;
+use super::lock::Lock;
 use super::mailbox::{Located, MaildirMailbox};
 use super::quota;
 use crate::limits;
 use crate::log::{Level, log};
-use crate::storage::{Result, StoreError};
+use crate::storage::{Partly, Result, StoreError};
+use crate::sys::file::Stat;
 use crate::types::{SystemFlag, Uid, UidSet};
+
+/// What became of messages that were to be removed. Those that others removed before are in neither set.
+#[derive(Default)]
+pub(super) struct Removal {
+    pub removed: UidSet,
+    pub left: UidSet,
+    /// The first of what went wrong.
+    pub failure: Option<StoreError>,
+}
 
 impl MaildirMailbox {
     /// EXPUNGE: all but those that are shown as deleted and, by the file's present name, no longer are.
-    pub(super) fn expunge_files(&mut self, uids: &UidSet) -> Result<UidSet> {
-        self.remove_unless(uids, |mailbox, uid, located| {
+    pub(super) fn expunge_files(&mut self, uids: &UidSet) -> Result<Partly<UidSet>> {
+        let removal = self.remove_unless(uids, |mailbox, uid, located| {
             let deleted = file_name::letter_of(SystemFlag::Deleted);
             let shown = mailbox.view.get(uid).is_some_and(|shown| shown.letters.has(deleted));
             shown && !file_name::letters(&located.name).has(deleted)
-        })
+        })?;
+        match removal.failure {
+            Some(failure) if removal.removed.is_empty() => Err(failure),
+            failure => Ok(Partly { done: removal.removed, failure }),
+        }
     }
 
-    pub(super) fn remove(&mut self, uids: &UidSet) -> Result<UidSet> {
+    pub(super) fn remove(&mut self, uids: &UidSet) -> Result<Removal> {
         self.remove_unless(uids, |_, _, _| false)
     }
 
-    fn remove_unless(&mut self, uids: &UidSet, spared: impl Fn(&Self, Uid, &Located) -> bool) -> Result<UidSet> {
+    fn remove_unless(&mut self, uids: &UidSet, spared: impl Fn(&Self, Uid, &Located) -> bool) -> Result<Removal> {
         let all = self.locate(uids)?;
         if all.is_empty() {
-            return Ok(UidSet::new());
+            return Ok(Removal::default());
         }
         let mut lock = match self.folder.lock(limits::TIME_LOCK) {
             Ok(lock) => Some(lock),
@@ -36,7 +51,7 @@ impl MaildirMailbox {
             Err(error) => return Err(error),
         };
         let before = self.stat_cur()?;
-        let (mut removed, mut gone, mut left_new, mut failed) = (UidSet::new(), Vec::new(), false, None);
+        let (mut removal, mut gone, mut left_new) = (Removal::default(), Vec::new(), false);
         let (counted, mut amount) = (quota::is_kept(&self.root), quota::Amount::default());
         for mut located in all {
             if let Some(lock) = &mut lock {
@@ -59,7 +74,7 @@ impl MaildirMailbox {
                 Ok(Some(Some(size))) => {
                     // Mail that cannot be moved to cur can still be removed.
                     left_new |= located.place() == Place::New;
-                    removed.insert(uid);
+                    removal.removed.insert(uid);
                     amount.add(size);
                     gone.push(located.row.uid);
                     // A file that comes under its name is another message.
@@ -67,35 +82,44 @@ impl MaildirMailbox {
                 }
                 // By somebody else before: then it is theirs to report.
                 Ok(Some(None) | None) => {}
+                // The others do not stay because of it.
                 Err(error) => {
-                    failed = Some(error);
-                    break;
+                    removal.left.insert(uid);
+                    removal.failure.get_or_insert(error);
                 }
             }
         }
-        if !removed.is_empty() {
-            if counted {
-                quota::note(&self.root, amount.gone());
-            }
-            self.folder.cur.sync()?;
-            if left_new {
-                self.folder.new.sync()?;
-            }
-            if let Some(lock) = &mut lock
-                && let Err(error) = self.keywords.save(&self.folder, lock)
-            {
-                log!(Level::Notice, "{}: cannot forget old keywords: {error}", self.path_shown());
-                self.keywords.take_back();
-            }
-            self.note(&gone, &before, |_, _| Edit::Remove)?;
-            if let Some(lock) = &mut lock {
-                self.with_index(|mailbox, index| mailbox.tidy(index, lock))?;
-            }
+        if gone.is_empty() {
+            return Ok(removal);
         }
-        // What could be removed is removed, and reported as such by the next sync.
-        match failed {
-            Some(error) if removed.is_empty() => Err(error),
-            _ => Ok(removed),
+        if counted {
+            quota::note(&self.root, amount.gone());
         }
+        if let Err(error) = self.after_removing(&gone, &before, left_new, lock.as_mut()) {
+            removal.failure.get_or_insert(error);
+        }
+        Ok(removal)
+    }
+
+    /// What is to be done when files are removed; what fails of it the next look makes good, but for the sync.
+    fn after_removing(
+        &mut self,
+        gone: &[u32],
+        before: &Stat,
+        left_new: bool,
+        mut lock: Option<&mut Lock>,
+    ) -> Result<()> {
+        let synced = self.folder.cur.sync().and_then(|()| if left_new { self.folder.new.sync() } else { Ok(()) });
+        if let Some(lock) = lock.as_deref_mut()
+            && let Err(error) = self.keywords.save(&self.folder, lock)
+        {
+            log!(Level::Notice, "{}: cannot forget old keywords: {error}", self.path_shown());
+            self.keywords.take_back();
+        }
+        self.note(gone, before, |_, _| Edit::Remove)?;
+        if let Some(lock) = lock {
+            self.with_index(|mailbox, index| mailbox.tidy(index, lock))?;
+        }
+        Ok(synced?)
     }
 }

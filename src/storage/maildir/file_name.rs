@@ -11,7 +11,6 @@
 
 use crate::sys::lock::{host_name, process_id};
 use crate::types::SystemFlag;
-use std::cmp::Ordering;
 use std::sync::atomic::{self, AtomicU64};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -31,6 +30,16 @@ pub struct Letters(u128);
 impl Letters {
     pub fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// A bit for each ASCII octet.
+    pub fn bits(self) -> u128 {
+        self.0
+    }
+
+    /// From such bits, which must be of letters.
+    pub fn of_bits(bits: u128) -> Self {
+        Self(bits)
     }
 
     pub fn insert(&mut self, letter: u8) {
@@ -56,6 +65,16 @@ impl Letters {
 
     pub fn iter(self) -> impl Iterator<Item = u8> {
         (0x21..=0x7eu8).filter(move |&letter| self.has(letter))
+    }
+
+    /// Those of `a` to `z`.
+    pub fn keyword_letters(self) -> impl Iterator<Item = u8> {
+        let mut rest = (self.0 >> b'a') as u32 & 0x3ff_ffff;
+        std::iter::from_fn(move || {
+            let lowest = u8::try_from(rest.trailing_zeros()).ok().filter(|&bit| bit < 26)?;
+            rest &= rest - 1;
+            Some(b'a' + lowest)
+        })
     }
 
     pub fn system(self) -> impl Iterator<Item = SystemFlag> {
@@ -208,16 +227,11 @@ pub fn with_fresh_base(name: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The order in which UIDs are dealt to messages found together: by seconds, then by microseconds where both have them, then by octets.
-pub fn arrival_order(a: &[u8], b: &[u8]) -> Ordering {
-    let (a, b) = (base(a), base(b));
-    let (seconds_a, micros_a) = moment(a);
-    let (seconds_b, micros_b) = moment(b);
-    let micros = match (micros_a, micros_b) {
-        (Some(a), Some(b)) => a.cmp(&b),
-        _ => Ordering::Equal,
-    };
-    seconds_a.cmp(&seconds_b).then(micros).then_with(|| a.cmp(b))
+/// The order in which UIDs are dealt to messages found together: by seconds, then by microseconds (those that have none first), then by octets.
+pub fn arrival(name: &[u8]) -> (u64, Option<u64>, &[u8]) {
+    let base = base(name);
+    let (seconds, micros) = moment(base);
+    (seconds, micros, base)
 }
 
 /// Leading seconds (zero if there are none), and the number behind the first `M` of the second field.
@@ -311,7 +325,7 @@ mod tests {
     #[test]
     fn uids_are_dealt_by_time_then_by_name() {
         let mut names = ["9.x", "10.M5P1.h", "10.M40P1.h", "10.H7.h", "10.M5P0.h", "x"];
-        names.sort_by(|a, b| arrival_order(a.as_bytes(), b.as_bytes()));
+        names.sort_by_key(|name| arrival(name.as_bytes()));
         assert_eq!(names[0], "x");
         assert_eq!(names[1], "9.x");
         assert!(names.iter().position(|n| *n == "10.M5P0.h") < names.iter().position(|n| *n == "10.M40P1.h"));

@@ -13,11 +13,14 @@ use crate::types::flag::FlagChange;
 use crate::types::{Flags, Uid, UidSet};
 use std::collections::BTreeMap;
 
-/// A file as it was, to go back to.
+/// A message as it was, to go back to.
 struct Undo {
+    uid: u32,
     place: Place,
     before: Vec<u8>,
     after: Vec<u8>,
+    /// Its keywords without letters.
+    numbers: Vec<u16>,
 }
 
 /// What is to be changed.
@@ -161,26 +164,36 @@ impl MaildirMailbox {
             other => other?,
         };
         let Some((after, other, name)) = renamed else { return Ok(None) };
+        let numbers = self.keywords.numbers(located.base());
         self.keywords.set_more(located.base(), &after);
-        if let Some(name) = name {
-            let before = std::mem::replace(&mut located.name, name.clone());
-            undo.push(Undo { place: located.place(), before, after: name });
-            located.row.set_name(Place::Cur, &located.name);
+        if name.is_some() || self.keywords.numbers(located.base()) != numbers {
+            let place = located.place();
+            let before = located.name.clone();
+            if let Some(name) = name {
+                located.name = name;
+                located.row.set_name(Place::Cur, &located.name);
+            }
+            undo.push(Undo { uid: located.row.uid, place, before, after: located.name.clone(), numbers });
         }
         Ok(Some((after, other)))
     }
 
     /// Takes back what was done, and gives back why.
     fn undo(&mut self, undo: Vec<Undo>, lock: &mut Lock, why: StoreError) -> StoreError {
-        for Undo { place, before, after } in undo.into_iter().rev() {
-            if let Err(error) = self.folder.cur.rename_new(&after, self.folder.place(place), &before) {
+        for Undo { place, before, after, .. } in undo.iter().rev().filter(|undo| undo.before != undo.after) {
+            if let Err(error) = self.folder.cur.rename_new(after, self.folder.place(*place), before) {
                 // It keeps the new flags, of which the client will hear.
                 log!(Level::Warning, "{}: cannot take a flag change back: {error}", self.path_shown());
             }
         }
         let _ = self.folder.cur.sync();
-        // Keywords that were not saved are forgotten, and the index learns what the disk has.
-        self.keywords.take_back();
+        let had = undo.iter().map(|undo| (file_name::base(&undo.before), &undo.numbers));
+        self.keywords.put_back(&self.folder, lock, had);
+        for undo in &undo {
+            let more = self.keywords.more_flags(file_name::base(&undo.before));
+            Uid::new(undo.uid).into_iter().for_each(|uid| self.show_more(uid, more.clone()));
+        }
+        // The index learns what the disk has.
         if let Err(error) = self.refresh_keywords().and_then(|()| self.find_again(Some(lock))) {
             log!(Level::Warning, "{}: cannot look at what was taken back: {error}", self.path_shown());
         }

@@ -72,7 +72,7 @@ impl Folder {
 
     /// The lock of the folder's messages, UIDs and keywords, while the folder is where it should be.
     pub fn lock(&self, wait: Duration) -> Result<Lock> {
-        let lock = match Lock::take(&self.dir, uid_list::FILE, wait) {
+        let lock = match Lock::take(&self.dir, &self.tmp, uid_list::FILE, wait) {
             // In a directory that was removed nothing can be made.
             Err(StoreError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreError::NoSuchMailbox);

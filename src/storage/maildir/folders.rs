@@ -68,7 +68,13 @@ pub fn delete(root: &Root, name: &MailboxName) -> Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
-    root.dir.sync()?;
+    if let Err(error) = root.dir.sync() {
+        // Whoever hears NO believes that it is there.
+        if let Err(error) = root.dir.rename_new(&trash, &root.dir, &entry) {
+            log!(Level::Error, "cannot take the removal of {} back: {error}", Quoted(&entry));
+        }
+        return Err(error.into());
+    }
     if quota::is_kept(root)
         && let Ok(folder) = root.dir.open_dir(&trash)
     {
@@ -129,24 +135,25 @@ pub fn rename(root: &Arc<Root>, from: &MailboxName, to: &MailboxName) -> Result<
         plan.sort_by_key(|(old, _)| std::cmp::Reverse(old.len()));
     }
     let mut done: Vec<&(Vec<u8>, Vec<u8>)> = Vec::new();
-    for step in &plan {
-        match root.dir.rename_new(&step.0, &root.dir, &step.1) {
-            Ok(()) => done.push(step),
-            Err(error) => {
-                for (old, new) in done.into_iter().rev() {
-                    if let Err(error) = root.dir.rename_new(new, &root.dir, old) {
-                        log!(Level::Error, "cannot take a rename of {} back: {error}", Quoted(old));
-                    }
-                }
-                return Err(match error.kind() {
-                    io::ErrorKind::AlreadyExists => StoreError::AlreadyExists,
-                    io::ErrorKind::NotFound => StoreError::NoSuchMailbox,
-                    _ => too_long(error.into()),
-                });
+    let mut rename_all = || -> io::Result<()> {
+        for step in &plan {
+            root.dir.rename_new(&step.0, &root.dir, &step.1)?;
+            done.push(step);
+        }
+        root.dir.sync()
+    };
+    if let Err(error) = rename_all() {
+        for (old, new) in done.into_iter().rev() {
+            if let Err(error) = root.dir.rename_new(new, &root.dir, old) {
+                log!(Level::Error, "cannot take a rename of {} back: {error}", Quoted(old));
             }
         }
+        return Err(match error.kind() {
+            io::ErrorKind::AlreadyExists => StoreError::AlreadyExists,
+            io::ErrorKind::NotFound => StoreError::NoSuchMailbox,
+            _ => too_long(error.into()),
+        });
     }
-    root.dir.sync()?;
     forget(root, |uses| {
         *uses = std::mem::take(uses)
             .into_iter()
@@ -161,7 +168,11 @@ fn rename_inbox(root: &Arc<Root>, to: &MailboxName) -> Result<()> {
     let mut inbox = MaildirMailbox::open(root, root.folder(&MailboxName::inbox())?, Access::ReadWrite)?;
     create(root, to, None)?;
     let all = inbox.uids().clone();
-    if let Err(error) = inbox.move_to(&all, to) {
+    let failure = match inbox.move_to(&all, to) {
+        Ok(moved) => moved.failure,
+        Err(error) => Some(error),
+    };
+    if let Some(error) = failure {
         // Only if nothing could be moved.
         let mut made = MaildirMailbox::open(root, root.folder(to)?, Access::ReadOnly)?;
         made.sync()?;

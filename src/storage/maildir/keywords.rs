@@ -6,6 +6,7 @@ use super::interop::dovecot_keywords::Keywords;
 use super::lock::Lock;
 use super::more_keywords::MoreKeywords;
 use crate::limits;
+use crate::log::{Level, log};
 use crate::storage::error::{Result, StoreError};
 use crate::sys::file::{Dir, Time, set_modified, stat_file};
 use crate::types::{Flags, Keyword};
@@ -40,7 +41,7 @@ impl Meaning {
     fn flags_by_letters(&self, letters: Letters) -> Flags {
         let mut flags = Flags::new();
         letters.system().for_each(|flag| flags.insert(flag));
-        for letter in (b'a'..=b'z').filter(|&letter| letters.has(letter)) {
+        for letter in letters.keyword_letters() {
             self.letters.keyword(letter).into_iter().for_each(|keyword| flags.insert_keyword(keyword));
         }
         flags
@@ -199,6 +200,30 @@ impl KeywordTable {
             self.unsaved |= more.of(base) != before;
         }
         any
+    }
+
+    /// The numbers of a message's keywords without letters, for [`Self::put_back`].
+    pub fn numbers(&self, base: &[u8]) -> Vec<u16> {
+        self.meaning.more.of(base).to_vec()
+    }
+
+    /// Gives messages the numbers that they had, and writes them if need be, also where a [`Self::save`] failed and nobody knows what it did.
+    pub fn put_back<'a>(
+        &mut self,
+        folder: &Folder,
+        lock: &mut Lock,
+        had: impl Iterator<Item = (&'a [u8], &'a Vec<u16>)>,
+    ) {
+        for (base, numbers) in had {
+            if self.meaning.more.of(base) != numbers {
+                self.meaning.more.set(base, numbers.clone());
+                self.unsaved = true;
+            }
+        }
+        if let Err(error) = self.save(folder, lock) {
+            log!(Level::Warning, "cannot take a change of keywords back: {error}");
+            self.take_back();
+        }
     }
 
     /// A message is gone. Not on disk until [`Self::save`].

@@ -68,6 +68,7 @@ impl MaildirMailbox {
             return;
         }
         let learned = std::mem::take(&mut self.learned);
+        self.held = None;
         let written = self.with_index(|mailbox, index| {
             let mut writing = index.write()?;
             let Some(record) = writing.record(mailbox.folder.inode())?.filter(|r| mailbox.is_ours(r)) else {

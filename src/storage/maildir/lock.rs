@@ -1,5 +1,6 @@
 //! Who may write, for how long, and stale locks: lock files as Dovecot makes them, so that both respect each other.
 
+use super::file_name;
 use crate::log::{Level, log};
 use crate::storage::error::{Result, StoreError};
 use crate::sys::file::{Dir, Stat, stat_file};
@@ -36,24 +37,28 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Locks `protected` in `dir` by the file `protected.lock`, waiting for others at most `wait`.
-    pub fn take(dir: &Dir, protected: &[u8], wait: Duration) -> Result<Lock> {
+    /// Locks `protected` in `dir` by the file `protected.lock`, waiting for others at most `wait`. In `tmp` it gets its content before it gets its name:
+    /// a lock that says nothing of its owner could be left by one that died, and would be waited for until it is stale.
+    pub fn take(dir: &Dir, tmp: &Dir, protected: &[u8], wait: Duration) -> Result<Lock> {
         let name = [protected, b".lock"].concat();
         let (started, mut pause) = (Instant::now(), Duration::from_millis(1));
         let mut seen: Option<Stat> = None;
         // First of all: without a descriptor to spare we must not be left with a lock that nobody removes.
         let own = dir.open_dir(b".")?;
+        let mut prepared = Prepared::new(tmp).ok();
         loop {
-            match dir.create_new(&name, 0o600) {
-                Ok(mut file) => {
-                    let stat = stat_file(&file).inspect_err(|_| drop(dir.unlink(&name)))?;
-                    // Without its content (disk full) it is still a lock, judged by its age alone.
-                    let _ = file.write_all(format!("{}:{}", process_id(), host_name()).as_bytes());
-                    let identity = (stat.device, stat.inode);
+            let made = match &prepared {
+                Some(file) => file.link(dir, &name),
+                None => create(dir, &name),
+            };
+            match made {
+                Ok(identity) => {
                     held(|h| h.insert(identity));
                     return Ok(Lock { dir: own, name, identity, touched: Instant::now() });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // Here files can have no second name, or `tmp` is elsewhere.
+                Err(_) if prepared.take().is_some() => continue,
                 Err(error) => return Err(error.into()),
             }
             let stat = match dir.stat(&name) {
@@ -92,13 +97,74 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        match remove_if_same(&self.dir, &self.name, self.identity) {
+        match insist(|| remove_if_same(&self.dir, &self.name, self.identity)) {
             Ok(true) => {}
             Ok(false) => log!(Level::Warning, "our lock {} was overridden", String::from_utf8_lossy(&self.name)),
             Err(error) => log!(Level::Warning, "cannot remove lock {}: {error}", String::from_utf8_lossy(&self.name)),
         }
         held(|h| h.remove(&self.identity));
     }
+}
+
+/// A lock file under another name.
+struct Prepared<'a> {
+    tmp: &'a Dir,
+    name: Vec<u8>,
+    identity: (u64, u64),
+}
+
+impl<'a> Prepared<'a> {
+    fn new(tmp: &'a Dir) -> io::Result<Self> {
+        let name = file_name::unique();
+        let mut file = tmp.create_new(&name, 0o600)?;
+        let mut prepared = Self { tmp, name, identity: (0, 0) };
+        let stat = stat_file(&file)?;
+        prepared.identity = (stat.device, stat.inode);
+        file.write_all(content().as_bytes())?;
+        Ok(prepared)
+    }
+
+    fn link(&self, dir: &Dir, name: &[u8]) -> io::Result<(u64, u64)> {
+        match self.tmp.link(&self.name, dir, name) {
+            // On NFS it may be done and the answer lost.
+            Err(_) if dir.stat(name).is_ok_and(|stat| (stat.device, stat.inode) == self.identity) => Ok(self.identity),
+            linked => linked.map(|()| self.identity),
+        }
+    }
+}
+
+impl Drop for Prepared<'_> {
+    fn drop(&mut self) {
+        // What stays is removed with other leftovers in `tmp`, some day.
+        let _ = insist(|| self.tmp.unlink(&self.name));
+    }
+}
+
+/// Makes a lock file at once.
+fn create(dir: &Dir, name: &[u8]) -> io::Result<(u64, u64)> {
+    let mut file = dir.create_new(name, 0o600)?;
+    let stat = stat_file(&file).inspect_err(|_| drop(dir.unlink(name)))?;
+    // Without its content (disk full) it is still a lock, judged by its age alone.
+    let _ = file.write_all(content().as_bytes());
+    Ok((stat.device, stat.inode))
+}
+
+/// As Dovecot writes it.
+fn content() -> String {
+    format!("{}:{}", process_id(), host_name())
+}
+
+/// What fails for a moment is done again.
+fn insist<T>(mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    const TRIES: usize = 3;
+    const PAUSE: Duration = Duration::from_millis(10);
+    for _ in 1..TRIES {
+        match act() {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => std::thread::sleep(PAUSE),
+            done => return done,
+        }
+    }
+    act()
 }
 
 /// Removes a lock file if it is the one that was seen; says whether it was.
@@ -182,19 +248,37 @@ mod tests {
     }
 
     fn take_when_old_enough(dir: &Dir) -> Result<Lock> {
-        Lock::take(dir, b"x", Duration::from_secs(YOUNG as u64 + 2))
+        Lock::take(dir, dir, b"x", Duration::from_secs(YOUNG as u64 + 2))
     }
 
     #[test]
     fn one_holder_at_a_time_and_the_file_goes_with_it() {
         let (place, dir) = scratch();
-        let lock = Lock::take(&dir, b"x", SHORT).unwrap();
+        let lock = Lock::take(&dir, &dir, b"x", SHORT).unwrap();
         let content = std::fs::read_to_string(place.path().join("x.lock")).unwrap();
         assert_eq!(content, format!("{}:{}", process_id(), host_name()));
-        assert!(matches!(Lock::take(&dir, b"x", SHORT), Err(StoreError::InUse)));
+        assert!(matches!(Lock::take(&dir, &dir, b"x", SHORT), Err(StoreError::InUse)));
         drop(lock);
         assert!(!place.path().join("x.lock").exists());
-        Lock::take(&dir, b"x", SHORT).unwrap();
+        Lock::take(&dir, &dir, b"x", SHORT).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_lock_and_without_links_there_is_one_too() {
+        let (place, dir) = scratch();
+        let (elsewhere, tmp) = scratch();
+        drop(Lock::take(&dir, &tmp, b"x", SHORT).unwrap());
+        let lock = Lock::take(&dir, &tmp, b"x", SHORT).unwrap();
+        assert!(Lock::take(&dir, &tmp, b"x", SHORT).is_err());
+        assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+        drop(lock);
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+        // A directory in which nothing can be made.
+        drop(elsewhere);
+        let lock = Lock::take(&dir, &tmp, b"x", SHORT).unwrap();
+        assert_eq!(std::fs::read_to_string(place.path().join("x.lock")).unwrap(), content());
+        drop(lock);
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
     }
 
     #[test]
@@ -215,14 +299,14 @@ mod tests {
         let (place, dir) = scratch();
         for content in [format!("{}:elsewhere.example", i32::MAX), String::new(), "nonsense".into()] {
             foreign(place.path(), &content);
-            assert!(matches!(Lock::take(&dir, b"x", SHORT), Err(StoreError::InUse)), "{content}");
+            assert!(matches!(Lock::take(&dir, &dir, b"x", SHORT), Err(StoreError::InUse)), "{content}");
         }
     }
 
     #[test]
     fn a_lock_that_was_overridden_is_not_removed() {
         let (place, dir) = scratch();
-        let lock = Lock::take(&dir, b"x", SHORT).unwrap();
+        let lock = Lock::take(&dir, &dir, b"x", SHORT).unwrap();
         std::fs::rename(place.path().join("x.lock"), place.path().join("mine")).unwrap();
         foreign(place.path(), "1:elsewhere");
         drop(lock);
@@ -233,6 +317,6 @@ mod tests {
     fn a_directory_that_cannot_be_written_is_an_error_at_once() {
         let (place, dir) = scratch();
         drop(place);
-        assert!(matches!(Lock::take(&dir, b"x", Duration::from_secs(60)), Err(StoreError::Io(_))));
+        assert!(matches!(Lock::take(&dir, &dir, b"x", Duration::from_secs(60)), Err(StoreError::Io(_))));
     }
 }

@@ -3,8 +3,9 @@
 use super::file_name;
 use super::folder::{Folder, Place};
 use super::index::chunk::Row;
+use super::index::facts::Held;
 use super::index::table::{Ahead, Entry};
-use super::index::{Failure, Index, Reading};
+use super::index::{Failure, Index};
 use super::interop::dovecot_uidlist::{Fields, Header};
 use super::keywords::KeywordTable;
 use super::learned::Learned;
@@ -15,7 +16,7 @@ use super::uid_list::UidListFile;
 use super::view::{Shown, View};
 use super::watch::Watch;
 use crate::log::{Level, Quoted, log};
-use crate::storage::{Access, Changes, Copied, Kept, Mailbox, Result, StoreError, Stored, StoredMessage};
+use crate::storage::{Access, Changes, Copied, Kept, Mailbox, Partly, Result, StoreError, Stored, StoredMessage};
 use crate::sys::clock;
 use crate::sys::file::{Stat, stat_file};
 use crate::types::flag::FlagChange;
@@ -25,6 +26,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A message's file, as far as the index knows.
 #[derive(Clone, Debug)]
@@ -69,6 +71,8 @@ pub(super) struct MaildirMailbox {
     pub more: BTreeMap<Uid, Flags>,
     /// Some messages as they were in the index when one of them was looked up; forgotten whenever anything may have changed.
     pub ahead: Ahead,
+    /// What is kept of messages is read by this while a command runs.
+    pub held: Option<Held>,
     pub recent: UidSet,
     pub keywords: KeywordTable,
     /// How many keywords the last sync told of.
@@ -102,6 +106,7 @@ impl MaildirMailbox {
             view: View::new(),
             more: BTreeMap::new(),
             ahead: Ahead::default(),
+            held: None,
             recent: UidSet::new(),
             keywords_told: 0,
             check_more: false,
@@ -135,27 +140,26 @@ impl MaildirMailbox {
         }
     }
 
-    /// Works with the index; if that fails, once more with another.
+    /// Works with the index; if that fails, again with another.
     pub fn with_index<T>(&mut self, mut work: impl FnMut(&mut Self, &Index) -> Result<T>) -> Result<T> {
-        let index = self.root.index()?;
-        match self.fill(&index).and_then(|()| work(self, &index)) {
-            Err(error) => {
-                let Some(failure) = Failure::behind(&error) else { return Err(error) };
-                self.root.change_index(index, failure)?;
-                let index = self.root.index()?;
-                self.fill(&index)?;
-                work(self, &index)
+        // The one that is there, the one that is made in its place if it is damaged, and the one in memory.
+        const INDEXES: usize = 3;
+        for _ in 1..INDEXES {
+            let index = self.root.index()?;
+            match work(self, &index) {
+                Err(error) => match Failure::behind(&error) {
+                    Some(failure) => {
+                        // What is still in use cannot be opened anew.
+                        self.held = None;
+                        self.root.change_index(index, failure)?;
+                    }
+                    None => return Err(error),
+                },
+                done => return done,
             }
-            done => done,
         }
-    }
-
-    /// An index that was made anew under this session learns of the mailbox before anything is looked up in it: what it has not would seem to be gone.
-    fn fill(&mut self, index: &Index) -> Result<()> {
-        if self.header.is_some() && self.view.number_in(index).is_none() && self.record(&index.read()?)?.is_none() {
-            self.update(index, None, true)?;
-        }
-        Ok(())
+        let index = self.root.index()?;
+        work(self, &index)
     }
 
     /// The messages of the view among these that the index still has, ascending.
@@ -163,8 +167,8 @@ impl MaildirMailbox {
         let wanted = uids.intersection(self.view.uids());
         self.with_index(|mailbox, index| {
             let mut found = Vec::new();
-            let reading = index.read()?;
-            if let Some(number) = mailbox.number(index, &reading)? {
+            if let Some(number) = mailbox.number(index)? {
+                let reading = index.read()?;
                 reading.find_all(number, &wanted, |entry| found.push(Located::new(&entry)))?;
             }
             Ok(found)
@@ -180,20 +184,34 @@ impl MaildirMailbox {
             return Ok(Located::new(&entry));
         }
         let found = self.with_index(|mailbox, index| {
+            let Some(number) = mailbox.number(index)? else { return Ok(None) };
             let reading = index.read()?;
-            let Some(number) = mailbox.number(index, &reading)? else { return Ok(None) };
             mailbox.ahead = reading.chunk_with(number, uid.get())?;
             Ok(mailbox.ahead.find(uid.get()).map(|entry| Located::new(&entry)))
         });
         found?.ok_or(StoreError::Expunged)
     }
 
-    /// The number of this mailbox in the index.
-    fn number(&self, index: &Index, reading: &Reading<'_>) -> Result<Option<u32>> {
-        match self.view.number_in(index) {
-            Some(number) => Ok(Some(number)),
-            None => Ok(self.record(reading)?.map(|record| record.number)),
+    /// As [`Self::locate_one`], without the name.
+    pub fn row(&mut self, uid: Uid) -> Result<Row> {
+        match self.ahead.find(uid.get()) {
+            Some(entry) => Ok(entry.row),
+            None => Ok(self.locate_one(uid)?.row),
         }
+    }
+
+    /// The number of this mailbox in the index. One that was changed since the last look is filled first: what it does not have is not gone.
+    fn number(&mut self, index: &Index) -> Result<Option<u32>> {
+        if let Some(number) = self.view.number_in(index) {
+            return Ok(Some(number));
+        }
+        if let Some(record) = self.record(&index.read()?)? {
+            return Ok(Some(record.number));
+        }
+        // Without it, if we hold it already or somebody else does.
+        let mut lock = self.folder.lock(Duration::ZERO).ok();
+        self.update(index, lock.as_mut(), true)?;
+        Ok(self.record(&index.read()?)?.map(|record| record.number))
     }
 
     /// Does something with a message's file by its name; if it is not there any more, looks where it went and tries once more.
@@ -309,6 +327,7 @@ impl Mailbox for MaildirMailbox {
             self.watch = Watch::new(&self.folder.path);
         }
         // Whoever watches waits: a good moment to have on the disk what others would otherwise work out again.
+        self.held = None;
         self.keep_learned();
         self.watch.as_ref().filter(|_| !self.without_uid).map(Watch::fd)
     }
@@ -373,10 +392,11 @@ impl Mailbox for MaildirMailbox {
     }
 
     fn internal_date(&mut self, uid: Uid) -> Result<DateTime> {
-        let mut located = self.locate_one(uid)?;
-        let seconds = match located.row.date().or_else(|| self.learned.date(uid)) {
+        let known = self.row(uid)?.date().or_else(|| self.learned.date(uid));
+        let seconds = match known {
             Some(seconds) => seconds,
             None => {
+                let mut located = self.locate_one(uid)?;
                 let stat = |mailbox: &Self, l: &Located| mailbox.folder.place(l.place()).stat(&l.name);
                 let stat = self.with_file(&mut located, None, stat)?.ok_or(StoreError::Expunged)?;
                 self.learned.set_date(uid, stat.modified.seconds);
@@ -397,9 +417,12 @@ impl Mailbox for MaildirMailbox {
             return true;
         }
         let kept = self.with_index(|mailbox, index| {
-            let reading = index.read()?;
-            let Some(number) = mailbox.number(index, &reading)? else { return Ok(false) };
-            Ok(reading.kept(number, uid.get(), kind)?.map(&mut *take).is_some())
+            let Some(number) = mailbox.number(index)? else { return Ok(false) };
+            if mailbox.held.as_ref().is_none_or(|held| !held.is_of(index)) {
+                mailbox.held = Some(Held::new(mailbox.root.index()?)?);
+            }
+            let Some(held) = &mailbox.held else { return Ok(false) };
+            Ok(held.kept(number, uid.get(), kind)?.map(&mut *take).is_some())
         });
         kept.unwrap_or(false)
     }
@@ -428,7 +451,7 @@ impl Mailbox for MaildirMailbox {
         self.change_flags(uids, change, flags, unchanged_since)
     }
 
-    fn expunge(&mut self, uids: &UidSet) -> Result<UidSet> {
+    fn expunge(&mut self, uids: &UidSet) -> Result<Partly<UidSet>> {
         self.check_writable()?;
         self.expunge_files(uids)
     }
@@ -437,7 +460,7 @@ impl Mailbox for MaildirMailbox {
         self.copy_to(uids, target)
     }
 
-    fn move_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
+    fn move_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Partly<Copied>> {
         self.check_writable()?;
         self.move_files(uids, target)
     }

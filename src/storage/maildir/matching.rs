@@ -226,19 +226,14 @@ impl<'t> Matching<'t> {
 
     /// Sorts the strangers by base, each once; two files of one base are a conflict.
     pub fn sort_strangers(&mut self) {
-        let mut sorted: Vec<_> = self.strangers.iter().collect();
+        let mut sorted: Vec<_> = self.strangers.iter().map(|(f, name)| (file_name::base(name), f, name)).collect();
         // A stable sort: what was listed last comes last, and counts.
-        sorted.sort_by(|a, b| file_name::base(a.1).cmp(file_name::base(b.1)));
+        sorted.sort_by(|a, b| a.0.cmp(b.0));
         let mut strangers = Listing::default();
-        let mut group = sorted.as_slice();
-        while let Some(((first, name), _)) = group.split_first() {
-            let base = file_name::base(name);
-            let length = group.iter().take_while(|(_, other)| file_name::base(other) == base).count();
-            let (same, rest) = group.split_at(length.max(1));
-            group = rest;
-            let mut last = (*first, *name);
-            let mut fresh = first.fresh;
-            for &(found, name) in same.iter().skip(1) {
+        for same in sorted.chunk_by(|a, b| a.0 == b.0) {
+            let Some(&(_, first, name)) = same.first() else { continue };
+            let (mut last, mut fresh) = ((first, name), first.fresh);
+            for &(_, found, name) in same.iter().skip(1) {
                 if found.place != last.0.place || name != last.1 {
                     self.conflicts.push(Conflict {
                         seats: [(last.0.place, last.1.to_vec()), (found.place, name.to_vec())],

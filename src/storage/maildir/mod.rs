@@ -44,6 +44,7 @@ use self::mailbox::MaildirMailbox;
 use self::root::Root;
 use self::status::Remembered;
 use super::{Access, Append, Listed, MailStore, Mailbox, MailboxStatus, Result, StatusWanted, StoreError, special_use};
+use crate::log::{Level, log};
 use crate::sys::file::{Dir, Kind};
 use crate::types::{MailboxName, ObjectId, SpecialUse};
 use std::collections::HashMap;
@@ -129,12 +130,17 @@ impl MailStore for MaildirStore {
         Ok(listing)
     }
 
-    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<ObjectId> {
+    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<Option<ObjectId>> {
         if special_use.is_some_and(|u| !special_use::can_be_given(u)) {
             return Err(StoreError::SpecialUse("no mailbox can have this special use"));
         }
         folders::create(&self.root, name, special_use)?;
-        Ok(self.mailbox(name, Access::ReadOnly)?.id())
+        // RFC 8474 section 4.1 wants it told; but whoever hears NO believes that there is no mailbox.
+        let found = self.mailbox(name, Access::ReadOnly).or_else(|_| self.mailbox(name, Access::ReadOnly));
+        if let Err(error) = &found {
+            log!(Level::Warning, "a new mailbox has no id yet: {error}");
+        }
+        Ok(found.ok().map(|mailbox| mailbox.id()))
     }
 
     fn delete(&mut self, name: &MailboxName) -> Result<()> {

@@ -20,8 +20,7 @@ impl MaildirMailbox {
     /// RFC822.SIZE.
     pub(super) fn wire_size(&mut self, uid: Uid) -> Result<u64> {
         self.take_corrections();
-        let located = self.locate_one(uid)?;
-        if let Some(size) = self.known_size(&located) {
+        if let Some(size) = self.learned.size(uid).or(self.row(uid)?.size()) {
             return Ok(size);
         }
         let (located, file, _) = self.open_message(uid)?;
@@ -94,7 +93,7 @@ impl MaildirMailbox {
         if !self.has_wrong_sizes() || self.folder.check().is_err() {
             return;
         }
-        if let Ok(mut lock) = Lock::take(&self.folder.dir, uid_list::FILE, Duration::ZERO)
+        if let Ok(mut lock) = Lock::take(&self.folder.dir, &self.folder.tmp, uid_list::FILE, Duration::ZERO)
             && let Err(error) = self.catch_up(&mut lock)
         {
             log!(Level::Warning, "{}: cannot put sizes right: {error}", self.path_shown());

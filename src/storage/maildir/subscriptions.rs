@@ -1,8 +1,9 @@
-//! The subscriptions file, read and replaced. As long as there is none, what Courier left counts.
+//! The subscriptions file, read and replaced. If there is none, what Courier left becomes it.
 
 use super::interop::courier_subscribed;
 use super::interop::dovecot_subscriptions::Subscriptions;
 use super::root::Root;
+use crate::log::{Level, log};
 use crate::storage::Result;
 use crate::types::MailboxName;
 use std::io;
@@ -11,7 +12,15 @@ pub const FILE: &[u8] = b"subscriptions";
 
 pub fn read(root: &Root) -> Result<Vec<MailboxName>> {
     match from_courier(root)? {
-        Some(names) => Ok(names),
+        Some(names) => {
+            // Taken over once, for other programs to see.
+            if !names.is_empty()
+                && let Err(error) = update(root, |_| Ok(true))
+            {
+                log!(Level::Notice, "cannot write down what Courier left of subscriptions: {error}");
+            }
+            Ok(names)
+        }
         None => Ok(Subscriptions::parse(&root.read_state(FILE)?).names()),
     }
 }

@@ -89,6 +89,7 @@ impl MaildirMailbox {
         self.folder.check()?;
         self.root.check_index()?;
         self.ahead = Ahead::default();
+        self.held = None;
         let noticed = self.watch.as_ref().is_some_and(Watch::drain);
         let (new, cur) = (self.stat_part(b"new")?, self.stat_part(b"cur")?);
         if !self.folder.has_parts(&new, &cur) {
@@ -879,7 +880,7 @@ impl MaildirMailbox {
             }
             is_file
         });
-        found.sort_by(|a, b| file_name::arrival_order(listing.name(a), listing.name(b)));
+        found.sort_by_cached_key(|f| file_name::arrival(listing.name(f)));
         if let Some(mut header) = to_be_made {
             lock.touch();
             let uids = uid_list::deal(header.next_uid.max(floor), found.len())?;

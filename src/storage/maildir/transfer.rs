@@ -1,7 +1,8 @@
 //! Copy by hard link, move by rename; undone as a whole on failure.
 
 use super::arrivals::{self, Arrival, Before};
-use super::deliver::{Staged, Staging, Targets, create_in_tmp, targets};
+use super::deliver::{Staged, Targets, create_in_tmp, targets};
+use super::expunge::Removal;
 use super::file_name::{self, Letters};
 use super::folder::{Folder, Place};
 use super::index::table::Edit;
@@ -9,10 +10,11 @@ use super::interop::dovecot_uidlist::Fields;
 use super::keywords::KeywordTable;
 use super::lock::Lock;
 use super::mailbox::{Located, MaildirMailbox};
-use super::uid_list;
+use super::quota;
+use super::uid_list::{self, Dealt};
 use crate::limits;
 use crate::log::{Level, log};
-use crate::storage::{Copied, Result, StoreError};
+use crate::storage::{Access, Copied, Partly, Result, StoreError};
 use crate::sys::file::{Kind, must_copy, set_modified, stat_file};
 use crate::types::{MailboxName, Uid, UidSet};
 use std::io;
@@ -50,40 +52,82 @@ impl MaildirMailbox {
     pub(super) fn copy_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
         let target = self.root.target(target)?;
         self.refresh_keywords()?;
-        let mut staging = Staging::new(&self.root, target);
-        let mut sources = Vec::new();
-        for mut located in self.locate(uids)? {
-            let Some(uid) = Uid::new(located.row.uid) else { continue };
-            let copy = |mailbox: &Self, located: &Located| mailbox.stage_copy(located, &staging.folder);
-            let Some(unique) = self.with_file(&mut located, None, copy)? else { continue };
-            staging.staged.push(self.staged(&located, unique));
-            sources.push(uid);
+        let all = self.locate(uids)?;
+        if all.is_empty() {
+            return self.nothing_copied(&target);
         }
+        let (counted, mut amount) = (quota::is_kept(&self.root), quota::Amount::default());
+        if counted {
+            all.iter().for_each(|located| amount.add(self.stored_size(located)));
+            quota::check(&self.root, amount)?;
+        }
+        let mut lock = target.lock(limits::TIME_LOCK)?;
+        let (plan, keywords) = self.plan(&all, &target, &mut lock)?;
+        let before = Before::of(&target)?;
+        let (mut sources, mut copied) = (Vec::new(), Vec::new());
+        let copy = || -> Result<Dealt> {
+            for (mut located, planned) in all.into_iter().zip(plan) {
+                lock.touch();
+                let Some(uid) = Uid::new(located.row.uid) else { continue };
+                // Where the lock is that of the source too, a search for the file must not wait for it.
+                let held = if target.is_same(&self.folder) { Some(&mut lock) } else { None };
+                let made = self.with_file(&mut located, held, |mailbox, located| {
+                    let (place, name) = planned.adapted(file_name::letters(&located.name));
+                    mailbox.make_copy(located, &target, place, &name)?;
+                    Ok((place, name))
+                })?;
+                let Some((place, name)) = made else { continue };
+                sources.push(uid);
+                copied.push((place, name, planned.fields, located.row.date()));
+            }
+            for place in [Place::New, Place::Cur] {
+                if copied.iter().any(|copy| copy.0 == place) {
+                    target.place(place).sync()?;
+                }
+            }
+            let new: Vec<(&[u8], Fields)> =
+                copied.iter().map(|(_, name, fields, _)| (file_name::base(name), fields.clone())).collect();
+            uid_list::append_to(&target.dir, &mut lock, &new)
+        };
+        let dealt = match copy() {
+            Ok(dealt) => dealt,
+            Err(error) => {
+                for (place, name, ..) in copied {
+                    let _ = target.place(place).unlink(&name);
+                }
+                return Err(error);
+            }
+        };
         if sources.is_empty() {
-            return self.nothing_copied(&staging.folder);
+            return self.nothing_copied(&target);
         }
-        staging.check_quota()?;
-        let mut lock = staging.folder.lock(limits::TIME_LOCK)?;
-        let (uid_validity, uids) = staging.publish(&mut lock)?;
-        Ok(Copied { uid_validity, pairs: sources.into_iter().zip(uids).collect() })
+        if counted {
+            quota::note(&self.root, amount);
+        }
+        let arrivals = copied.into_iter().zip(&dealt.uids).map(|((place, name, fields, date), &uid)| {
+            let more = keywords.has_more(file_name::base(&name));
+            Arrival { uid, place, name, fields, date, more }
+        });
+        let letters = keywords.is_loaded().then(|| keywords.letters_meaning());
+        arrivals::note(&self.root, &target, &before, &dealt, letters, &arrivals.collect::<Vec<_>>());
+        Ok(Copied { uid_validity: dealt.uid_validity, pairs: sources.into_iter().zip(dealt.uids).collect() })
     }
 
-    /// A further name for a message's file in the target's `tmp`, or a copy where that cannot be.
-    fn stage_copy(&self, message: &Located, target: &Folder) -> io::Result<Vec<u8>> {
-        let source = self.folder.place(message.place());
-        let unique = file_name::unique();
-        match source.link(&message.name, &target.tmp, &unique) {
+    /// A further name for a message's file, in its place at once since there is nothing that could be seen half written; or a copy where that cannot be.
+    fn make_copy(&self, message: &Located, target: &Folder, place: Place, name: &[u8]) -> io::Result<()> {
+        let (source, there) = (self.folder.place(message.place()), target.place(place));
+        match source.link(&message.name, there, name) {
             Ok(()) => {
-                return match target.tmp.stat(&unique) {
-                    Ok(stat) if stat.kind == Kind::File => Ok(unique),
+                return match there.stat(name) {
+                    Ok(stat) if stat.kind == Kind::File => Ok(()),
                     // Something else took its name.
                     other => {
-                        let _ = target.tmp.unlink(&unique);
+                        let _ = there.unlink(name);
                         other.and(Err(io::ErrorKind::InvalidInput.into()))
                     }
                 };
             }
-            Err(error) if must_copy(&error) || error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if must_copy(&error) => {}
             Err(error) => return Err(error),
         }
         let mut from = source.open_file(&message.name)?;
@@ -91,15 +135,18 @@ impl MaildirMailbox {
         let mut copy = || -> io::Result<()> {
             io::copy(&mut from, &mut to)?;
             set_modified(&to, stat_file(&from)?.modified.seconds)?;
-            to.sync_all()
+            to.sync_all()?;
+            target.tmp.rename_new(&unique, there, name)
         };
-        match copy() {
-            Ok(()) => Ok(unique),
-            Err(error) => {
-                let _ = target.tmp.unlink(&unique);
-                Err(error)
-            }
-        }
+        copy().inspect_err(|_| {
+            let _ = target.tmp.unlink(&unique);
+        })
+    }
+
+    /// Octets as stored, by the name or else by a look.
+    fn stored_size(&self, message: &Located) -> u64 {
+        let look = || self.folder.place(message.place()).stat(&message.name).map_or(0, |stat| stat.size);
+        file_name::stored_size(&message.name).unwrap_or_else(look)
     }
 
     fn staged(&self, message: &Located, unique: Vec<u8>) -> Staged {
@@ -122,21 +169,19 @@ impl MaildirMailbox {
         Ok(Copied { uid_validity: header.uid_validity, pairs: Vec::new() })
     }
 
-    pub(super) fn move_files(&mut self, uids: &UidSet, target_name: &MailboxName) -> Result<Copied> {
+    pub(super) fn move_files(&mut self, uids: &UidSet, target_name: &MailboxName) -> Result<Partly<Copied>> {
         let target = self.root.target(target_name)?;
         let across = self.folder.cur.stat_self()?.device != target.cur.stat_self()?.device;
         if across || target.is_same(&self.folder) {
-            let copied = self.copy_to(uids, target_name)?;
-            self.remove(&copied.pairs.iter().map(|(source, _)| *source).collect())?;
-            return Ok(copied);
+            return self.move_by_copy(uids, target_name, target);
         }
         if uids.intersection(self.view.uids()).is_empty() {
-            return self.nothing_copied(&target);
+            return self.nothing_copied(&target).map(Partly::whole);
         }
         let (mut lock, mut target_lock) = self.lock_both(&target)?;
         self.refresh_keywords()?;
         let all = self.locate(uids)?;
-        let (plan, keywords) = self.plan_move(&all, &target, &mut target_lock)?;
+        let (plan, keywords) = self.plan(&all, &target, &mut target_lock)?;
         // The UIDs come first: should we be stopped between, some are lost, but no message ever has two.
         let new: Vec<(&[u8], Fields)> =
             plan.iter().map(|planned| (file_name::base(&planned.name), planned.fields.clone())).collect();
@@ -177,8 +222,11 @@ impl MaildirMailbox {
                 target.place(place).sync()?;
             }
         }
-        self.folder.cur.sync()?;
-        self.folder.new.sync()?;
+        for place in [Place::New, Place::Cur] {
+            if moved.iter().any(|m| m.from.0 == place) {
+                self.folder.place(place).sync()?;
+            }
+        }
         let mut sources = Vec::with_capacity(moved.len());
         let (pairs, arrivals): (Vec<(Uid, Uid)>, Vec<Arrival>) = (moved.into_iter())
             .map(|m| {
@@ -198,7 +246,31 @@ impl MaildirMailbox {
         }
         self.note(&gone, &before, |_, _| Edit::Remove)?;
         self.with_index(|mailbox, index| mailbox.tidy(index, &mut lock))?;
-        Ok(Copied { uid_validity: dealt.uid_validity, pairs })
+        Ok(Partly::whole(Copied { uid_validity: dealt.uid_validity, pairs }))
+    }
+
+    /// Where a rename does not do: copies, then removes the originals. "The server SHOULD NOT leave any message in both mailboxes" (RFC 6851
+    /// section 3.3): the copy of an original that cannot be removed is taken back.
+    fn move_by_copy(&mut self, uids: &UidSet, target_name: &MailboxName, target: Folder) -> Result<Partly<Copied>> {
+        let mut copied = self.copy_to(uids, target_name)?;
+        let sources: UidSet = copied.pairs.iter().map(|(source, _)| *source).collect();
+        let removal = match self.remove(&sources) {
+            Ok(removal) => removal,
+            Err(failure) => Removal { left: sources, failure: Some(failure), ..Removal::default() },
+        };
+        let (moved, left): (Vec<_>, Vec<_>) =
+            copied.pairs.into_iter().partition(|(source, _)| !removal.left.contains(*source));
+        copied.pairs = moved;
+        if !left.is_empty() {
+            let doubled: UidSet = left.into_iter().map(|(_, copy)| copy).collect();
+            // Read-only: this is nobody's look at the mailbox, and takes \\Recent from none.
+            let taken_back = MaildirMailbox::open(&self.root, target, Access::ReadOnly)
+                .and_then(|mut target| target.remove(&doubled));
+            if let Some(failure) = taken_back.map_or_else(Some, |taken_back| taken_back.failure) {
+                log!(Level::Error, "{}: a move that failed has left copies behind: {failure}", self.path_shown());
+            }
+        }
+        Ok(Partly { done: copied, failure: removal.failure })
     }
 
     /// Both locks, taken in the order of the paths, so that two sessions that move in opposite directions do not wait for each other.
@@ -213,7 +285,7 @@ impl MaildirMailbox {
     }
 
     /// Place, name and record of each message in the target, and the keywords there.
-    fn plan_move(&self, all: &[Located], target: &Folder, lock: &mut Lock) -> Result<(Vec<Planned>, KeywordTable)> {
+    fn plan(&self, all: &[Located], target: &Folder, lock: &mut Lock) -> Result<(Vec<Planned>, KeywordTable)> {
         let staged: Vec<Staged> = all.iter().map(|m| self.staged(m, file_name::unique())).collect();
         let Targets { seats, keywords } = targets(target, lock, &staged)?;
         let planned = seats.into_iter().zip(staged).zip(all).map(|(((place, name), staged), message)| {

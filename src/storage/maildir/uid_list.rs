@@ -252,8 +252,12 @@ impl UidListFile {
         let Some(&last) = uids.last() else { return Ok(uids) };
         if open.reader.version_1() || open.reader.header().is_none() || open.read != open.size {
             rewrite_with(dir, new, &uids)?;
-            self.open = None;
-            self.refresh(dir)?;
+            // All of it is to be read again. Until that can be done, what was known of it stays known.
+            let before = self.open.take();
+            if let Err(error) = self.refresh(dir) {
+                self.open = before;
+                return Err(error);
+            }
             return Ok(uids);
         }
         let stat = append_lines(dir, open.identity, open.size, new, &uids)?;
@@ -598,7 +602,7 @@ mod tests {
     #[test]
     fn appending_keeps_what_is_there_octet_for_octet() {
         let (place, dir) = scratch(&format!("{HEADER}1 :a\n7 Qx :b\n"));
-        let mut lock = Lock::take(&dir, FILE, limits::TIME_LOCK).unwrap();
+        let mut lock = Lock::take(&dir, &dir, FILE, limits::TIME_LOCK).unwrap();
         let Dealt { uid_validity, uids, .. } =
             append_to(&dir, &mut lock, &[(b"c", Fields::default()), (b"d", Fields::default())]).unwrap();
         assert_eq!((uid_validity.get(), uids.iter().map(|u| u.get()).collect::<Vec<_>>()), (7, vec![8, 9]));
@@ -608,7 +612,7 @@ mod tests {
     #[test]
     fn appending_to_a_list_with_header_only_starts_at_its_next_uid() {
         let (place, dir) = scratch(HEADER);
-        let mut lock = Lock::take(&dir, FILE, limits::TIME_LOCK).unwrap();
+        let mut lock = Lock::take(&dir, &dir, FILE, limits::TIME_LOCK).unwrap();
         append_to(&dir, &mut lock, &[(b"c", Fields::default())]).unwrap();
         assert_eq!(content(&place), format!("{HEADER}3 :c\n"));
     }
@@ -620,7 +624,7 @@ mod tests {
             ("1 7 9\n2 a\n5 b\n".into(), "3 V7 N10\n2 :a\n5 :b\n9 :c\n".into()),
         ] {
             let (place, dir) = scratch(&before);
-            let mut lock = Lock::take(&dir, FILE, limits::TIME_LOCK).unwrap();
+            let mut lock = Lock::take(&dir, &dir, FILE, limits::TIME_LOCK).unwrap();
             append_to(&dir, &mut lock, &[(b"c", Fields::default())]).unwrap();
             assert_eq!(content(&place), after);
             strictly_valid(content(&place).as_bytes()).unwrap();
@@ -634,7 +638,7 @@ mod tests {
             text.push_str(&format!("{n} :1719999990.M{n}P20.a-rather-long-host-name.example,S=812,W=835\n"));
         }
         let (place, dir) = scratch(&text);
-        let mut lock = Lock::take(&dir, FILE, limits::TIME_LOCK).unwrap();
+        let mut lock = Lock::take(&dir, &dir, FILE, limits::TIME_LOCK).unwrap();
         append_to(&dir, &mut lock, &[(b"c", Fields::default())]).unwrap();
         assert!(read_ends(&dir).unwrap().is_some());
         assert_eq!(content(&place), text + "5000 :c\n");

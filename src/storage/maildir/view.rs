@@ -6,6 +6,7 @@ use super::index::record::Record;
 use super::index::{Index, Reading, Result};
 use crate::storage::Changes;
 use crate::types::{ModSeq, Uid, UidSet};
+use std::cell::Cell;
 
 /// A message of the view: 24 octets, so that a million are no burden.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,8 @@ pub struct View {
     /// Ascending.
     messages: Vec<Shown>,
     uids: UidSet,
+    /// Where the message is that was asked for last.
+    near: Cell<usize>,
     /// The index and the mailbox's number in it; `None` before the first look.
     of: Option<(u64, u32)>,
     /// The record's version then.
@@ -46,7 +49,7 @@ pub struct View {
 impl View {
     pub fn new() -> Self {
         let (messages, uids) = (Vec::new(), UidSet::new());
-        Self { messages, uids, of: None, version: 0, highest: ModSeq::MIN, own: ModSeq::MIN }
+        Self { messages, uids, near: Cell::new(0), of: None, version: 0, highest: ModSeq::MIN, own: ModSeq::MIN }
     }
 
     pub fn uids(&self) -> &UidSet {
@@ -58,7 +61,16 @@ impl View {
     }
 
     pub fn get(&self, uid: Uid) -> Option<&Shown> {
+        // Mostly it is the one asked for before, or the next.
+        let near = self.near.get();
+        for at in [near, near + 1] {
+            if let Some(shown) = self.messages.get(at).filter(|shown| shown.uid == uid) {
+                self.near.set(at);
+                return Some(shown);
+            }
+        }
         let at = self.messages.binary_search_by_key(&uid, |shown| shown.uid).ok()?;
+        self.near.set(at);
         self.messages.get(at)
     }
 

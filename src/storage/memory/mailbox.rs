@@ -4,7 +4,7 @@ use super::bell::Bell;
 use super::folder::{Folder, Message};
 use super::user::Shared;
 use crate::limits;
-use crate::storage::{Access, Changes, Copied, Mailbox, Result, StoreError, Stored, StoredMessage};
+use crate::storage::{Access, Changes, Copied, Mailbox, Partly, Result, StoreError, Stored, StoredMessage};
 use crate::types::flag::FlagChange;
 use crate::types::{DateTime, Flags, Keyword, MailboxName, ModSeq, ObjectId, SystemFlag, Uid, UidSet, UidValidity};
 use std::collections::BTreeMap;
@@ -261,7 +261,7 @@ impl Mailbox for OpenMailbox {
         Ok(stored)
     }
 
-    fn expunge(&mut self, uids: &UidSet) -> Result<UidSet> {
+    fn expunge(&mut self, uids: &UidSet) -> Result<Partly<UidSet>> {
         self.check_writable()?;
         let mut user = self.user.lock();
         let messages = &user.folder(self.uid_validity)?.messages;
@@ -271,19 +271,19 @@ impl Mailbox for OpenMailbox {
             now.is_some() && deleted(self.shown.get(uid).map(|shown| &shown.flags)) && !deleted(now)
         };
         let doomed = self.known(uids).iter().filter(|uid| !taken_back(uid)).collect();
-        user.expunge(self.uid_validity, &doomed)
+        user.expunge(self.uid_validity, &doomed).map(Partly::whole)
     }
 
     fn copy(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
         self.user.lock().copy(self.uid_validity, &self.known(uids), target)
     }
 
-    fn move_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
+    fn move_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Partly<Copied>> {
         self.check_writable()?;
         let mut user = self.user.lock();
         let copied = user.copy(self.uid_validity, &self.known(uids), target)?;
         user.expunge(self.uid_validity, &copied.pairs.iter().map(|&(source, _)| source).collect())?;
-        Ok(copied)
+        Ok(Partly::whole(copied))
     }
 }
 

@@ -46,8 +46,8 @@ impl MailStore for MemoryStore {
         Ok(listing)
     }
 
-    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<ObjectId> {
-        self.user.lock().create(name, special_use).map(folder::id)
+    fn create(&mut self, name: &MailboxName, special_use: Option<SpecialUse>) -> Result<Option<ObjectId>> {
+        self.user.lock().create(name, special_use).map(folder::id).map(Some)
     }
 
     fn delete(&mut self, name: &MailboxName) -> Result<()> {

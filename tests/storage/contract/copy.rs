@@ -57,7 +57,7 @@ on_both_stores! {
         let mut mailbox = open(&mut *store, &inbox());
         let mut there = open(&mut *server.store(), &name("there"));
         mailbox.store(&set(&uids[..1]), FlagChange::Add, &flags("\\Answered $k"), None).unwrap();
-        let moved = mailbox.move_to(&set(&uids[..2]), &name("there")).unwrap();
+        let moved = mailbox.move_to(&set(&uids[..2]), &name("there")).unwrap().done;
         assert_eq!(moved.pairs.iter().map(|p| p.0).collect::<Vec<_>>(), uids[..2]);
         assert_eq!(mailbox.sync().unwrap().expunged, set(&uids[..2]));
         let arrived = there.sync().unwrap().arrived;
@@ -71,7 +71,7 @@ on_both_stores! {
         let mut store = server.store();
         let uids = three(&mut *store);
         let mut mailbox = open(&mut *store, &inbox());
-        let moved = mailbox.move_to(&set(&uids[..1]), &inbox()).unwrap();
+        let moved = mailbox.move_to(&set(&uids[..1]), &inbox()).unwrap().done;
         let changes = mailbox.sync().unwrap();
         assert_eq!(changes.expunged, set(&uids[..1]));
         assert_eq!(changes.arrived, set(&[moved.pairs[0].1]));
@@ -86,7 +86,7 @@ on_both_stores! {
         open(&mut *server.store(), &inbox()).expunge(&set(&uids[..1])).unwrap();
         let copied = mailbox.copy(&set(&uids), &name("there")).unwrap();
         assert_eq!(copied.pairs.iter().map(|p| p.0).collect::<Vec<_>>(), uids[1..]);
-        let moved = mailbox.move_to(&set(&uids[..2]), &name("there")).unwrap();
+        let moved = mailbox.move_to(&set(&uids[..2]), &name("there")).unwrap().done;
         assert_eq!(moved.pairs.iter().map(|p| p.0).collect::<Vec<_>>(), uids[1..2]);
         assert!(mailbox.copy(&set(&uids[..2]), &name("there")).unwrap().pairs.is_empty());
     }

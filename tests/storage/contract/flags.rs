@@ -135,7 +135,7 @@ on_both_stores! {
         mailbox.store(&set(&uids[2..]), FlagChange::Replace, &flags("k38 k2"), None).unwrap();
         // COPY, MOVE, APPEND.
         let copied = mailbox.copy(&set(&uids), &name("there")).unwrap();
-        let moved = mailbox.move_to(&set(&uids[1..]), &name("there")).unwrap();
+        let moved = mailbox.move_to(&set(&uids[1..]), &name("there")).unwrap().done;
         let appended = append(&mut *store, &name("there"), &format!("\\Seen {}", many(0..40)), b"y");
         let there = open(&mut *server.store(), &name("there"));
         for (_, uid) in [copied.pairs[0], copied.pairs[1], moved.pairs[0]] {

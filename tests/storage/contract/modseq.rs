@@ -157,7 +157,7 @@ on_both_stores! {
         there.sync().unwrap();
         let first = modseq(&*there, copied);
         assert!(first > empty);
-        let moved = mailbox.move_to(&set(&uids[1..2]), &name("there")).unwrap().pairs[0].1;
+        let moved = mailbox.move_to(&set(&uids[1..2]), &name("there")).unwrap().done.pairs[0].1;
         there.sync().unwrap();
         assert!(modseq(&*there, moved) > first);
         mailbox.sync().unwrap();
@@ -223,7 +223,7 @@ on_both_stores! {
         store.create(&name("there"), None).unwrap();
         let copying = seconds();
         let copied = mailbox.copy(&set(&[uid]), &name("there")).unwrap().pairs[0].1;
-        let moved = mailbox.move_to(&set(&[uid]), &name("there")).unwrap().pairs[0].1;
+        let moved = mailbox.move_to(&set(&[uid]), &name("there")).unwrap().done.pairs[0].1;
         let mut there = open(&mut *store, &name("there"));
         for uid in [copied, moved] {
             let saved = there.save_date(uid).unwrap().unwrap().seconds;
@@ -245,7 +245,7 @@ on_both_stores! {
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 3);
         let mut pairs = mailbox.copy(&set(&uids), &name("there")).unwrap().pairs;
         pairs.extend(mailbox.copy(&set(&uids[..1]), &name("there")).unwrap().pairs);
-        pairs.extend(mailbox.move_to(&set(&uids[1..]), &name("there")).unwrap().pairs);
+        pairs.extend(mailbox.move_to(&set(&uids[1..]), &name("there")).unwrap().done.pairs);
         let mut there = open(&mut *store, &name("there"));
         for (source, uid) in pairs {
             let at = uids.iter().position(|&uid| uid == source).unwrap();
@@ -273,8 +273,8 @@ on_both_stores! {
 
     fn a_mailbox_keeps_its_id_as_long_as_it_is_the_same(server) {
         let mut store = server.store();
-        let made = store.create(&name("a"), None).unwrap();
-        let other = store.create(&name("b"), None).unwrap();
+        let made = store.create(&name("a"), None).unwrap().unwrap();
+        let other = store.create(&name("b"), None).unwrap().unwrap();
         let own = open(&mut *store, &inbox()).id();
         assert_eq!([&made, &other, &own].into_iter().collect::<BTreeSet<_>>().len(), 3);
         assert_eq!(open(&mut *server.store(), &name("a")).id(), made);
@@ -282,8 +282,8 @@ on_both_stores! {
         assert_eq!(store.status(&name("a"), StatusWanted::default()).unwrap().id, made);
         store.rename(&name("a"), &name("c")).unwrap();
         assert_eq!(store.status(&name("c"), StatusWanted::default()).unwrap().id, made);
-        assert_ne!(store.create(&name("a"), None).unwrap(), made);
+        assert_ne!(store.create(&name("a"), None).unwrap().unwrap(), made);
         store.delete(&name("c")).unwrap();
-        assert_ne!(store.create(&name("c"), None).unwrap(), made);
+        assert_ne!(store.create(&name("c"), None).unwrap().unwrap(), made);
     }
 }

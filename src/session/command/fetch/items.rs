@@ -145,7 +145,7 @@ pub(super) fn answer(
         recent: context.enabled.dialect() == Dialect::Rev1 && mailbox.recent().contains(uid),
         date: if plan.date { Some(mailbox.internal_date(uid)?) } else { None },
         size: None,
-        modseq: mailbox.modseq(uid).filter(|_| plan.modseq || seen_set),
+        modseq: if plan.modseq || seen_set { mailbox.modseq(uid) } else { None },
         save_date: if plan.save_date { mailbox.save_date(uid)? } else { None },
         email: if plan.email { Some(mailbox.email_id(uid)?) } else { None },
         thread: None,
@@ -153,11 +153,12 @@ pub(super) fn answer(
     };
     let news = Items::of_news(*context.enabled);
     let told = [(news.uid, FetchItem::Uid), (news.flags, FetchItem::Flags), (news.modseq, FetchItem::ModSeq)];
-    let told: Vec<FetchItem> = told
-        .into_iter()
-        .filter(|(told, item)| seen_set && *told && !fetch.items.contains(item))
-        .map(|told| told.1)
-        .collect();
+    let told: Vec<FetchItem> = match seen_set {
+        false => Vec::new(),
+        true => {
+            told.into_iter().filter(|(told, item)| *told && !fetch.items.contains(item)).map(|told| told.1).collect()
+        }
+    };
     if plan.modseq || (seen_set && news.modseq) {
         selected.modseq_told = selected.modseq_told.max(known.modseq);
     }

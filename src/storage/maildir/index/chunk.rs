@@ -45,13 +45,14 @@ pub struct Packed(pub u64);
 impl Packed {
     /// Those of these letters that are letters.
     pub fn of(letters: Letters) -> Self {
-        Self(letters.iter().filter_map(bit).fold(0, |bits, bit| bits | 1 << bit))
+        const LOWER: u128 = (1 << 26) - 1;
+        let (lower, upper) = (letters.bits() >> b'a' & LOWER, letters.bits() >> b'A' & LOWER);
+        Self((lower | upper << 26) as u64)
     }
 
     pub fn letters(self) -> Letters {
-        let mut letters = Letters::default();
-        (b'A'..=b'Z').chain(b'a'..=b'z').filter(|&letter| self.has(letter)).for_each(|letter| letters.insert(letter));
-        letters
+        const LOWER: u64 = (1 << 26) - 1;
+        Letters::of_bits(u128::from(self.0 & LOWER) << b'a' | u128::from(self.0 >> 26 & LOWER) << b'A')
     }
 
     pub fn has(self, letter: u8) -> bool {

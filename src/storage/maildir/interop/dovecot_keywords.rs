@@ -13,6 +13,8 @@ pub const LETTERS: usize = 26;
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Keywords {
     names: [Option<Vec<u8>>; LETTERS],
+    /// Those of the names that are keywords of IMAP.
+    keywords: [Option<Keyword>; LETTERS],
 }
 
 impl Keywords {
@@ -26,13 +28,18 @@ impl Keywords {
             if name.is_empty() || keywords.names.iter().flatten().any(|n| n.eq_ignore_ascii_case(name)) {
                 continue;
             }
-            if let Some(place) = keywords.names.get_mut(index)
-                && place.is_none()
-            {
-                *place = Some(name.to_vec());
+            if keywords.names.get(index) == Some(&None) {
+                keywords.set_name(index, name);
             }
         }
         keywords
+    }
+
+    fn set_name(&mut self, index: usize, name: &[u8]) {
+        if let (Some(place), Some(keyword)) = (self.names.get_mut(index), self.keywords.get_mut(index)) {
+            *place = Some(name.to_vec());
+            *keyword = std::str::from_utf8(name).ok().and_then(Keyword::new);
+        }
     }
 
     pub fn write(&self) -> Vec<u8> {
@@ -49,9 +56,7 @@ impl Keywords {
 
     /// What a letter stands for.
     pub fn keyword(&self, letter: u8) -> Option<Keyword> {
-        let index = usize::from(letter.checked_sub(b'a')?);
-        let name = self.names.get(index)?.as_deref()?;
-        Keyword::new(std::str::from_utf8(name).ok()?)
+        self.keywords.get(usize::from(letter.checked_sub(b'a')?))?.clone()
     }
 
     pub fn letter(&self, keyword: &Keyword) -> Option<u8> {
@@ -68,11 +73,9 @@ impl Keywords {
         if let Some(letter) = self.letter(keyword) {
             return Some(letter);
         }
-        let free = (b'a'..=b'z').zip(&mut self.names).find(|(letter, name)| name.is_none() && !used(*letter));
-        free.map(|(letter, name)| {
-            *name = Some(keyword.as_str().as_bytes().to_vec());
-            letter
-        })
+        let (letter, _) = (b'a'..=b'z').zip(&self.names).find(|(letter, name)| name.is_none() && !used(*letter))?;
+        self.set_name(usize::from(letter - b'a'), keyword.as_str().as_bytes());
+        Some(letter)
     }
 
     /// Whether a letter has a name, be it one that is not shown.
@@ -88,8 +91,8 @@ impl Keywords {
         while self.names.iter().flatten().any(|other| other.eq_ignore_ascii_case(&name)) {
             name.push(b'?');
         }
-        if let Some(place @ None) = self.names.get_mut(index) {
-            *place = Some(name);
+        if self.names.get(index) == Some(&None) {
+            self.set_name(index, &name);
         }
     }
 
