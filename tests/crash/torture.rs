@@ -409,7 +409,8 @@ fn fsck(site: &Site) {
     let usage = Command::new(binary).arg("--help").output().unwrap();
     if String::from_utf8_lossy(&usage.stdout).contains("--fsck") {
         let checked = Command::new(binary).arg("--fsck").arg(&site.root).output().unwrap();
-        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+        let said = [checked.stdout, checked.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        assert!(checked.status.success(), "{}: {}", checked.status, said.concat());
     }
 }
 

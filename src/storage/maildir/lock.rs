@@ -53,7 +53,9 @@ impl Lock {
             };
             match made {
                 Ok(identity) => {
-                    held(|h| h.insert(identity));
+                    if let Some(prepared) = &mut prepared {
+                        prepared.is_lock = true;
+                    }
                     return Ok(Lock { dir: own, name, identity, touched: Instant::now() });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -111,15 +113,19 @@ struct Prepared<'a> {
     tmp: &'a Dir,
     name: Vec<u8>,
     identity: (u64, u64),
+    /// It has become the lock.
+    is_lock: bool,
 }
 
 impl<'a> Prepared<'a> {
     fn new(tmp: &'a Dir) -> io::Result<Self> {
         let name = file_name::unique();
         let mut file = tmp.create_new(&name, 0o600)?;
-        let mut prepared = Self { tmp, name, identity: (0, 0) };
+        let mut prepared = Self { tmp, name, identity: (0, 0), is_lock: false };
         let stat = stat_file(&file)?;
         prepared.identity = (stat.device, stat.inode);
+        // Before another thread can find it, to which our own number says nothing.
+        held(|h| h.insert(prepared.identity));
         file.write_all(content().as_bytes())?;
         Ok(prepared)
     }
@@ -137,6 +143,9 @@ impl Drop for Prepared<'_> {
     fn drop(&mut self) {
         // What stays is removed with other leftovers in `tmp`, some day.
         let _ = insist(|| self.tmp.unlink(&self.name));
+        if !self.is_lock {
+            held(|h| h.remove(&self.identity));
+        }
     }
 }
 
@@ -144,6 +153,7 @@ impl Drop for Prepared<'_> {
 fn create(dir: &Dir, name: &[u8]) -> io::Result<(u64, u64)> {
     let mut file = dir.create_new(name, 0o600)?;
     let stat = stat_file(&file).inspect_err(|_| drop(dir.unlink(name)))?;
+    held(|h| h.insert((stat.device, stat.inode)));
     // Without its content (disk full) it is still a lock, judged by its age alone.
     let _ = file.write_all(content().as_bytes());
     Ok((stat.device, stat.inode))

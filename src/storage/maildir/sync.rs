@@ -239,8 +239,8 @@ impl MaildirMailbox {
     /// stay unknown.
     pub(super) fn update(&mut self, index: &Index, mut lock: Option<&mut Lock>, in_cur: bool) -> Result<UidSet> {
         let mut in_cur = in_cur;
-        for _ in 0..TRIES {
-            match self.update_once(index, lock.as_deref_mut(), in_cur)? {
+        for left in (0..TRIES).rev() {
+            match self.update_once(index, lock.as_deref_mut(), in_cur, left > 0)? {
                 Some(fresh) => {
                     if let Some(lock) = lock {
                         self.tidy(index, lock)?;
@@ -251,10 +251,19 @@ impl MaildirMailbox {
                 None => in_cur = true,
             }
         }
-        Err(StoreError::InUse)
+        // Others keep it up to date.
+        let is_known = self.record(&index.read()?)?.is_some();
+        if is_known { Ok(UidSet::new()) } else { Err(StoreError::InUse) }
     }
 
-    fn update_once(&mut self, index: &Index, mut lock: Option<&mut Lock>, in_cur: bool) -> Result<Option<UidSet>> {
+    /// `None` if it is to be done again. Where programs rename files all the time, two names of one file are `resolved` only so often.
+    fn update_once(
+        &mut self,
+        index: &Index,
+        mut lock: Option<&mut Lock>,
+        in_cur: bool,
+        resolved: bool,
+    ) -> Result<Option<UidSet>> {
         self.ahead = Ahead::default();
         self.without_uid = false;
         let reading = index.read()?;
@@ -267,7 +276,7 @@ impl MaildirMailbox {
         let mut scan = self.scan(&reading, before.as_ref(), in_cur, lock.is_some(), &news)?;
         if !scan.matching.conflicts.is_empty() {
             let conflicts = std::mem::take(&mut scan.matching.conflicts);
-            if lock.is_some() && self.access == Access::ReadWrite && self.resolve(conflicts)? {
+            if resolved && lock.is_some() && self.access == Access::ReadWrite && self.resolve(conflicts)? {
                 return Ok(None);
             }
         }
