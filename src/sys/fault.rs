@@ -7,8 +7,8 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Once};
 
 /// What the mark is: a line as long as any that it may overwrite.
 pub const MARK: &[u8; 64] = b"damaged                                                        \n";
@@ -24,12 +24,12 @@ static GUARDED: [AtomicI32; MOST] = [const { AtomicI32::new(FREE) }; MOST];
 #[derive(Debug)]
 pub struct Guard {
     at: usize,
-    _file: File,
+    _file: Arc<File>,
 }
 
 /// Guards from now on: `file`, open for writing, gets the mark. Every file that is guarded gets it, since nothing says which one the fault was in. The process
 /// ends by the signal as it would without this.
-pub fn guard(file: File) -> io::Result<Guard> {
+pub fn guard(file: Arc<File>) -> io::Result<Guard> {
     static CAUGHT: Once = Once::new();
     CAUGHT.call_once(catch);
     let fd = file.as_raw_fd();
@@ -87,8 +87,8 @@ mod tests {
             one.write_all_at(&[b'x'; 70], 0).unwrap();
             let child = match process::fork().unwrap() {
                 Forked::Child => {
-                    let guarded = one.try_clone().and_then(guard);
-                    drop(other.try_clone().and_then(guard));
+                    let guarded = one.try_clone().map(Arc::new).and_then(guard);
+                    drop(other.try_clone().map(Arc::new).and_then(guard));
                     let _ = nix::sys::signal::raise(signal);
                     process::exit_now(i32::from(guarded.is_ok()));
                 }

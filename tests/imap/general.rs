@@ -172,3 +172,19 @@ fn a_stop_ends_idle_with_bye() {
         client.at_end();
     });
 }
+
+#[test]
+fn annotations_are_not_offered_and_not_stored() {
+    on_memory(|world| {
+        let (mut client, greeting) = world.greeted();
+        assert!(!greeting.contains("METADATA") && !greeting.contains("ANNOTAT"), "{greeting}");
+        for command in [
+            "GETMETADATA INBOX /private/comment",
+            "SETMETADATA INBOX (/private/comment \"x\")",
+            "GETANNOTATION INBOX \"/comment\" \"value\"",
+        ] {
+            client.bad(command);
+        }
+        client.ok("NOOP");
+    });
+}

@@ -96,7 +96,8 @@ fn a_damaged_index_is_made_anew_with_every_uid() {
     place.fill();
     let before = place.truth();
     let whole = fs::read(place.path("imapd-index")).unwrap();
-    let damages: [(&str, &dyn Fn(&mut Vec<u8>)); 5] = [
+    type Damage<'d> = &'d dyn Fn(&mut Vec<u8>);
+    let damages: [(&str, Damage<'_>); 5] = [
         ("empty", &|index| index.clear()),
         ("cut off", &|index| index.truncate(index.len() / 2)),
         ("no index", &|index| index.fill(b'x')),

@@ -7,6 +7,7 @@ mod concurrent;
 mod contract;
 mod courier;
 mod fsck;
+mod hostile;
 mod index;
 mod mail;
 mod maildir;

@@ -215,6 +215,10 @@ impl<'a> Rows<'a> {
         self.rows.len()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     pub fn get(&self, at: usize) -> Option<Row> {
         self.rows.get(at).map(Row::read)
     }

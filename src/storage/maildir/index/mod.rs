@@ -224,7 +224,7 @@ impl Index {
             state.begin(&boot)?;
         }
         // Before the first look into it.
-        let guard = guard(state.copy()?)?;
+        let guard = guard(state.file())?;
         let mut index = match Self::open_file(&dir, &path, mode) {
             Ok(opened) => opened,
             Err(failure) => {

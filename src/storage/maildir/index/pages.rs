@@ -34,9 +34,15 @@ pub const READABLE: bool = cfg!(all(target_pointer_width = "64", target_endian =
 /// Reads so many octets at this place of the file, or fails.
 pub type ReadAt<'f> = dyn Fn(u64, &mut [u8]) -> io::Result<()> + 'f;
 
+/// Is given table, key and value of an entry.
+pub type Take<'t> = dyn FnMut(&[u8], &[u8], &[u8]) -> Result<()> + 't;
+
+/// Is given flags, key and value of a node.
+type TakeNode<'t> = dyn FnMut(u16, &[u8], &[u8]) -> Result<()> + 't;
+
 /// Reads a whole database and gives each entry to `take`: table, key, value. Gives the number of its last transaction: who writes meanwhile makes another, and
 /// what was found then means nothing.
-pub fn read(file: &ReadAt<'_>, take: &mut dyn FnMut(&[u8], &[u8], &[u8]) -> Result<()>) -> Result<u64> {
+pub fn read(file: &ReadAt<'_>, take: &mut Take<'_>) -> Result<u64> {
     let meta = newest(file)?;
     let mut pages = Pages { file, size: meta.page, last: meta.last, seen: HashSet::new(), are_numbers: false };
     pages.tree(&meta.names, b"", take)?;
@@ -184,12 +190,7 @@ impl Pages<'_> {
     }
 
     /// The tree of this table, or of the names of tables.
-    fn tree(
-        &mut self,
-        tree: &Tree,
-        table: &[u8],
-        take: &mut dyn FnMut(&[u8], &[u8], &[u8]) -> Result<()>,
-    ) -> Result<()> {
+    fn tree(&mut self, tree: &Tree, table: &[u8], take: &mut Take<'_>) -> Result<()> {
         let mut tables = Vec::new();
         self.tree_of(tree, &mut |flags, key, value| match flags & SUBTREE != 0 {
             true if table.is_empty() => {
@@ -202,11 +203,11 @@ impl Pages<'_> {
         tables.iter().try_for_each(|(name, tree)| self.tree(tree, name, take))
     }
 
-    fn tree_of(&mut self, tree: &Tree, take: &mut dyn FnMut(u16, &[u8], &[u8]) -> Result<()>) -> Result<()> {
+    fn tree_of(&mut self, tree: &Tree, take: &mut TakeNode<'_>) -> Result<()> {
         if tree.depth == 0 { Ok(()) } else { self.below(tree.root, tree.depth, take) }
     }
 
-    fn below(&mut self, number: u64, depth: u16, take: &mut dyn FnMut(u16, &[u8], &[u8]) -> Result<()>) -> Result<()> {
+    fn below(&mut self, number: u64, depth: u16, take: &mut TakeNode<'_>) -> Result<()> {
         let mut page = vec![0; self.size];
         self.page(number, &mut page)?;
         let is_branch = depth > 1;

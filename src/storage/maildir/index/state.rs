@@ -15,6 +15,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const FILE: &[u8] = b"imapd-index-state";
@@ -25,7 +26,7 @@ const WAIT: Duration = Duration::from_secs(2);
 /// The open file.
 pub struct State {
     dir: Dir,
-    file: File,
+    file: Arc<File>,
 }
 
 /// The file while nobody else has it locked.
@@ -44,7 +45,7 @@ impl State {
             },
             other => other?,
         };
-        Ok(Self { dir: dir.open_dir(b".")?, file })
+        Ok(Self { dir: dir.open_dir(b".")?, file: Arc::new(file) })
     }
 
     /// Waits for others to let go of it.
@@ -98,8 +99,8 @@ impl State {
     }
 
     /// The same open file, for whoever is to leave the mark.
-    pub fn copy(&self) -> io::Result<File> {
-        self.file.try_clone()
+    pub fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
     }
 }
 
