@@ -57,7 +57,7 @@ const FIELDS: &[&str] = &[
     "X-OfflineIMAP",
 ];
 
-/// Whether fields of this name are among those that [`header`] keeps.
+/// Whether fields of this name are among those that [`header()`] keeps.
 pub fn has_field(name: &[u8]) -> bool {
     FIELDS.iter().any(|field| field.len() == name.len() && field.as_bytes().eq_ignore_ascii_case(name))
 }

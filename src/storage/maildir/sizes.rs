@@ -1,7 +1,6 @@
 //! Message sizes: trusted where the name, the list or the index has them, computed once where not, put right where they prove wrong.
 
 use super::file_name;
-use super::index::Index;
 use super::index::table::Edit;
 use super::lock::Lock;
 use super::mailbox::{Located, MaildirMailbox};
@@ -102,7 +101,7 @@ impl MaildirMailbox {
 
     /// Gives files names with their true sizes, before the list is written anew, under the lock. Says which had which names. Should we be stopped
     /// between, a message is known again by the part of its name that stayed.
-    pub(super) fn rename_wrong_sizes(&mut self, index: &Index, lock: &mut Lock) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    pub(super) fn rename_wrong_sizes(&mut self, lock: &mut Lock) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         let wrong = std::mem::take(&mut self.wrong_sizes);
         if self.access != Access::ReadWrite || wrong.is_empty() {
             return Ok(Vec::new());
@@ -147,7 +146,7 @@ impl MaildirMailbox {
             }
             rows.insert(located.row.uid, (located.place(), name, fields, wire));
         }
-        let _ = (index, &self.folder.cur.sync()?);
+        self.folder.cur.sync()?;
         let uids: Vec<u32> = rows.keys().copied().collect();
         self.note(&uids, &before, |entry, _| {
             let mut row = entry.row;

@@ -362,7 +362,6 @@ impl MaildirMailbox {
         if before.as_ref().is_some_and(|before| current.as_ref().map(|now| now.version) != Some(before.version)) {
             return Ok(false);
         }
-        let version = before.as_ref().map(|record| record.version);
         let is_new = before.is_none();
         let mut record = match before {
             Some(record) => record,
@@ -479,7 +478,6 @@ impl MaildirMailbox {
             writing.set_record(self.folder.inode(), &mut record)?;
             writing.commit()?;
         }
-        debug_assert!(version.is_none_or(|version| version <= record.version));
         self.header = Some(header);
         Ok(true)
     }
@@ -936,7 +934,7 @@ impl MaildirMailbox {
             return Ok(());
         }
         lock.touch();
-        let renamed = self.rename_wrong_sizes(index, lock)?;
+        let renamed = self.rename_wrong_sizes(lock)?;
         if let Err(error) = self.rewrite_list(index) {
             log!(Level::Warning, "{}: cannot write the UID list anew: {error}", self.path_shown());
             self.put_names_back(renamed);
