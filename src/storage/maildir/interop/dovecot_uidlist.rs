@@ -355,8 +355,9 @@ pub fn strictly_valid(file: &[u8]) -> Result<(), String> {
         return Err("no header of version 3".into());
     }
     let mut strict = Strict::default();
-    text.split(|&b| b == b'\n').try_for_each(|line| {
-        let name = memchr::memmem::find(line, b" :").map_or(&b""[..], |at| &line[at + 2..]);
+    text.split(|&b| b == b'\n').enumerate().try_for_each(|(at, line)| {
+        // The first line has no file name, whatever its further fields look like.
+        let name = memchr::memmem::find(line, b" :").filter(|_| at > 0).map_or(&b""[..], |at| &line[at + 2..]);
         let with_flags = if name.contains(&b':') { Err("flags behind a file name") } else { Ok(()) };
         let checked = strict.line(line).and(with_flags);
         checked.map_err(|fault| format!("{fault}: {}", String::from_utf8_lossy(line)))
@@ -461,6 +462,13 @@ mod tests {
         assert_eq!(list.records[2].fields.get(b'G'), Some(&b"1719.M1P1.old"[..]));
         assert_eq!(list.write(), V3);
         strictly_valid(V3).unwrap();
+    }
+
+    #[test]
+    fn further_header_fields_may_look_like_file_names() {
+        let list = UidList::parse(b"3 V7 N8 :one :two\n1 :a\n").unwrap();
+        strictly_valid(&list.write()).unwrap();
+        assert!(strictly_valid(b"3 V7 N8\n1 :a:2,S\n").is_err());
     }
 
     #[test]
