@@ -140,6 +140,15 @@ pub fn clear_environment() {
     }
 }
 
+/// Gives memory back to the system that was used and is free again, where the C library would keep it for later.
+pub fn give_memory_back() {
+    // SAFETY: malloc_trim may be called at any time.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// New files are for their owner only.
 pub fn set_private_umask() {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));

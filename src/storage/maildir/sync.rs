@@ -25,6 +25,7 @@ use crate::log::{Level, Quoted, log};
 use crate::storage::{Access, Changes, Result, StoreError};
 use crate::sys::clock;
 use crate::sys::file::{Kind, Stat};
+use crate::sys::process;
 use crate::types::{ModSeq, Uid, UidSet};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -244,6 +245,10 @@ impl MaildirMailbox {
                 Some(fresh) => {
                     if let Some(lock) = lock {
                         self.tidy(index, lock)?;
+                    }
+                    if in_cur {
+                        // The names of a large folder, which a session that may idle for hours needs no more.
+                        process::give_memory_back();
                     }
                     return Ok(fresh);
                 }
