@@ -208,9 +208,11 @@ fn what_another_program_marks_gets_a_new_modseq_once() {
     place.fill();
     let mut mailbox = open(&mut *place.store(), &inbox());
     let before = mailbox.highest_modseq();
-    let name = fs::read_dir(place.path("cur")).unwrap().next().unwrap().unwrap().path();
-    let marked = format!("{}F", name.display().to_string().replace("S", ""));
-    fs::rename(&name, marked.replace("aF", "Fa")).unwrap();
+    let name = fs::read_dir(place.path("cur")).unwrap().next().unwrap().unwrap().file_name();
+    let name = name.into_string().unwrap();
+    let (base, letters) = name.split_once(":2,").unwrap();
+    let marked = format!("cur/{base}:2,F{}", letters.replace('S', ""));
+    fs::rename(place.path("cur").join(&name), place.path(&marked)).unwrap();
     let changes = mailbox.sync().unwrap();
     assert_eq!(changes.flags.len(), 1);
     let first = mailbox.highest_modseq();
