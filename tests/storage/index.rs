@@ -295,3 +295,25 @@ fn a_read_only_session_makes_no_other_files_than_it_must() {
     let mut start = [0; 16];
     index.read_exact_at(&mut start, 0).unwrap();
 }
+
+#[test]
+fn a_first_table_that_is_written_by_pieces_is_whole() {
+    let place = Place::new();
+    drop(place.store());
+    const MESSAGES: u32 = 50_500;
+    for n in 0..MESSAGES {
+        fs::write(place.path(&format!("cur/{}.x.host,S=2,W=3:2,S", 1_700_000_000 + n)), "x\n").unwrap();
+    }
+    // Two at once: one of them is faster.
+    let opened = std::thread::scope(|scope| {
+        let open_one = || scope.spawn(|| open(&mut *place.store(), &inbox()).uids().clone());
+        [open_one(), open_one()].map(|session| session.join().unwrap())
+    });
+    let all = UidSet::range(uid(1), uid(MESSAGES));
+    assert_eq!(opened, [all.clone(), all.clone()]);
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    assert_eq!((mailbox.uids(), mailbox.highest_modseq() > ModSeq::MIN), (&all, true));
+    for n in [1, 101, 102, 50_000, 50_001, MESSAGES] {
+        assert_eq!(content(&mut *mailbox, uid(n)).unwrap(), b"x\r\n");
+    }
+}

@@ -35,6 +35,8 @@ use std::io;
 const PASSES: usize = 5;
 /// How often a look begins anew because others changed the index meanwhile, or files shared a name.
 const TRIES: usize = 5;
+/// Messages of a first table that are written together: the database keeps in memory what one change writes, and some of it for good.
+const PIECE: usize = 50_000;
 /// Seconds after which two names of one file are no delivery in progress.
 const OLD_LINK: i64 = 30;
 
@@ -463,7 +465,25 @@ impl MaildirMailbox {
             });
             let in_new = arrived.iter().filter(|(_, (place, _), _)| *place == Place::New).count();
             record.in_new = record.in_new.saturating_add(u32::try_from(in_new).unwrap_or(0));
-            writing.append(record.number, rows)?;
+            if is_new && arrived.len() > PIECE {
+                // Nobody sees the rows of a mailbox without its record: they go in by pieces.
+                writing.commit()?;
+                let mut rows = rows.peekable();
+                while rows.peek().is_some() {
+                    let mut piece = index.write()?;
+                    piece.append(record.number, rows.by_ref().take(PIECE))?;
+                    piece.commit()?;
+                }
+                writing = index.write()?;
+                if writing.record(self.folder.inode())?.is_some() {
+                    // Another session was faster.
+                    writing.clear(record.number)?;
+                    writing.commit()?;
+                    return Ok(false);
+                }
+            } else {
+                writing.append(record.number, rows)?;
+            }
         }
         record.new = new;
         match (cur, moved) {
