@@ -76,11 +76,7 @@ impl Staging {
                 folder.tmp.rename_new(&staged.unique, folder.place(*place), name)?;
                 published.push((*place, name));
             }
-            for place in [Place::New, Place::Cur] {
-                if published.iter().any(|(p, _)| *p == place) {
-                    folder.place(place).sync()?;
-                }
-            }
+            folder.sync_places(published.iter().map(|(place, _)| *place))?;
             let new: Vec<(&[u8], Fields)> = (self.staged.iter().zip(&seats))
                 .map(|(staged, (_, name))| (file_name::base(name), staged.fields.clone()))
                 .collect();

@@ -102,14 +102,14 @@ impl MaildirMailbox {
     }
 
     /// What is to be done when files are removed; what fails of it the next look makes good, but for the sync.
-    fn after_removing(
-        &mut self,
-        gone: &[u32],
-        before: &Stat,
-        left_new: bool,
-        mut lock: Option<&mut Lock>,
-    ) -> Result<()> {
+    fn after_removing(&mut self, gone: &[u32], before: &Stat, left_new: bool, lock: Option<&mut Lock>) -> Result<()> {
         let synced = self.folder.cur.sync().and_then(|()| if left_new { self.folder.new.sync() } else { Ok(()) });
+        self.note_gone(gone, before, lock)?;
+        Ok(synced?)
+    }
+
+    /// Tells the keywords and the index of messages whose files this session took away; `before` is `cur` before that.
+    pub(super) fn note_gone(&mut self, gone: &[u32], before: &Stat, mut lock: Option<&mut Lock>) -> Result<()> {
         if let Some(lock) = lock.as_deref_mut()
             && let Err(error) = self.keywords.save(&self.folder, lock)
         {
@@ -120,6 +120,6 @@ impl MaildirMailbox {
         if let Some(lock) = lock {
             self.with_index(|mailbox, index| mailbox.tidy(index, lock))?;
         }
-        Ok(synced?)
+        Ok(())
     }
 }

@@ -90,6 +90,16 @@ impl Folder {
         }
     }
 
+    /// Has on the disk what was done in those of its directories that are given, each synced once.
+    pub fn sync_places(&self, places: impl Iterator<Item = Place> + Clone) -> io::Result<()> {
+        for place in [Place::New, Place::Cur] {
+            if places.clone().any(|given| given == place) {
+                self.place(place).sync()?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether these are still the directories that were opened.
     pub fn has_parts(&self, new: &Stat, cur: &Stat) -> bool {
         self.parts == [new, cur].map(|stat| (stat.device, stat.inode))

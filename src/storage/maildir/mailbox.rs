@@ -192,6 +192,14 @@ impl MaildirMailbox {
         found?.ok_or(StoreError::Expunged)
     }
 
+    /// As [`Self::locate_one`], `None` if it is gone.
+    fn locate_if_there(&mut self, uid: Uid) -> Result<Option<Located>> {
+        match self.locate_one(uid) {
+            Err(StoreError::Expunged) => Ok(None),
+            located => located.map(Some),
+        }
+    }
+
     /// As [`Self::locate_one`], without the name.
     pub fn row(&mut self, uid: Uid) -> Result<Row> {
         match self.ahead.find(uid.get()) {
@@ -230,19 +238,11 @@ impl MaildirMailbox {
                 done => return Ok(Some(done?)),
             }
             self.ahead = Ahead::default();
-            let now = match self.locate_one(uid) {
-                Ok(now) => Some(now),
-                Err(StoreError::Expunged) => None,
-                Err(error) => return Err(error),
-            };
+            let now = self.locate_if_there(uid)?;
             let known = now.as_ref().is_none_or(|now| (now.place(), &now.name) == (located.place(), &located.name));
             let now = if known && !last_try {
                 self.find_again(lock.as_deref_mut())?;
-                match self.locate_one(uid) {
-                    Ok(now) => Some(now),
-                    Err(StoreError::Expunged) => None,
-                    Err(error) => return Err(error),
-                }
+                self.locate_if_there(uid)?
             } else {
                 now
             };

@@ -5,7 +5,6 @@ use super::deliver::{Staged, Targets, create_in_tmp, targets};
 use super::expunge::Removal;
 use super::file_name::{self, Letters};
 use super::folder::{Folder, Place};
-use super::index::table::Edit;
 use super::interop::dovecot_uidlist::Fields;
 use super::keywords::KeywordTable;
 use super::lock::Lock;
@@ -80,11 +79,7 @@ impl MaildirMailbox {
                 sources.push(uid);
                 copied.push((place, name, planned.fields, located.row.date()));
             }
-            for place in [Place::New, Place::Cur] {
-                if copied.iter().any(|copy| copy.0 == place) {
-                    target.place(place).sync()?;
-                }
-            }
+            target.sync_places(copied.iter().map(|copy| copy.0))?;
             let new: Vec<(&[u8], Fields)> =
                 copied.iter().map(|(_, name, fields, _)| (file_name::base(name), fields.clone())).collect();
             uid_list::append_to(&target.dir, &mut lock, &new)
@@ -217,16 +212,8 @@ impl MaildirMailbox {
             }
         }
         // First where they are now: after a crash in between they are in both, not in none.
-        for place in [Place::New, Place::Cur] {
-            if moved.iter().any(|m| m.arrival.place == place) {
-                target.place(place).sync()?;
-            }
-        }
-        for place in [Place::New, Place::Cur] {
-            if moved.iter().any(|m| m.from.0 == place) {
-                self.folder.place(place).sync()?;
-            }
-        }
+        target.sync_places(moved.iter().map(|m| m.arrival.place))?;
+        self.folder.sync_places(moved.iter().map(|m| m.from.0))?;
         let mut sources = Vec::with_capacity(moved.len());
         let (pairs, arrivals): (Vec<(Uid, Uid)>, Vec<Arrival>) = (moved.into_iter())
             .map(|m| {
@@ -240,12 +227,7 @@ impl MaildirMailbox {
         for (_, name) in &sources {
             self.keywords.forget_more(file_name::base(name));
         }
-        if let Err(error) = self.keywords.save(&self.folder, &mut lock) {
-            log!(Level::Notice, "{}: cannot forget old keywords: {error}", self.path_shown());
-            self.keywords.take_back();
-        }
-        self.note(&gone, &before, |_, _| Edit::Remove)?;
-        self.with_index(|mailbox, index| mailbox.tidy(index, &mut lock))?;
+        self.note_gone(&gone, &before, Some(&mut lock))?;
         Ok(Partly::whole(Copied { uid_validity: dealt.uid_validity, pairs }))
     }
 
