@@ -158,6 +158,11 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What the test may have missed.
+            self.log.extend(self.lines.try_iter());
+            eprintln!("the daemon has logged {:#?} and has the children {:?}", self.log, self.children());
+        }
         for pid in self.children() {
             let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL);
         }
