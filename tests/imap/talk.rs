@@ -286,6 +286,8 @@ impl Client {
             Wire::Tls(stream) => stream.read(&mut buffer),
         };
         match read {
+            // Halted, and gone on.
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.fill(),
             Ok(count) => {
                 self.read.extend_from_slice(&buffer[..count]);
                 count > 0

@@ -178,6 +178,16 @@ pub fn tcp(port: u16) -> TcpStream {
     stream
 }
 
+/// What comes next. A process that was halted and goes on finds its reads interrupted where they have a timeout (signal(7)).
+pub fn read(stream: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 pub type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
 /// The client's side of a handshake that trusts every certificate.
@@ -215,7 +225,7 @@ impl<S: Read + Write> Talk<S> {
     pub fn line(&mut self) -> Option<String> {
         let mut line = Vec::new();
         let mut octet = [0];
-        while matches!(self.stream.read(&mut octet), Ok(1)) {
+        while matches!(read(&mut self.stream, &mut octet), Ok(1)) {
             line.extend(octet);
             if line.ends_with(b"\r\n") {
                 return Some(String::from_utf8(line).unwrap().trim_end().to_owned());
