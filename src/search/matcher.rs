@@ -3,8 +3,8 @@
 //! A query is asked again each time more is known of the message: first what costs nothing, then date and size, then the header, then the body. As soon as
 //! what is known decides, the rest is not looked at. Each message is opened at most once.
 
-use super::reading::{Desk, Hunts, Reading, Which, forms, shown_addresses};
-use super::skim::{Fields, Skim};
+use super::reading::{Desk, Hunts, Reading, Which, folded_addresses, folded_forms};
+use super::skim::{self, Fields, Skim};
 use super::text::{Hunt, Needle};
 use super::{Stopped, View};
 use crate::message::structure::Kind;
@@ -377,10 +377,6 @@ impl<'a> Matcher<'a> {
         let thread = if self.uses.thread { thread::id(header) } else { None };
         let mut facts = HeaderFacts { sent: None, thread, fields: vec![false; self.fields.len()] };
         let kinds = if self.uses.addresses { Fields::Addresses } else { Fields::Texts };
-        let may_be = |key: &FieldKey, skim: &Skim| key.needle.as_ref().is_none_or(|needle| skim.may_hold(needle));
-        if !self.uses.sent && skim.over(header, kinds) && !self.fields.iter().any(|key| may_be(key, skim)) {
-            return facts;
-        }
         let is_asked_for = |first: u8| {
             let like = |name: &str| name.as_bytes().first().is_some_and(|known| known.eq_ignore_ascii_case(&first));
             (self.uses.sent && like("Date")) || self.fields.iter().any(|key| like(&key.name))
@@ -389,8 +385,8 @@ impl<'a> Matcher<'a> {
             if self.uses.sent && facts.sent.is_none() && field.name.eq_ignore_ascii_case(b"Date") {
                 facts.sent = date::parse(field.value).map(DateTime::date);
             }
-            // Decoded at most once, however many keys ask for it.
-            let (mut texts, mut addresses) = (None, None);
+            // Looked over, and decoded, at most once, however many keys ask for it.
+            let (mut simple, mut texts, mut addresses) = (None, None, None);
             for (key, found) in self.fields.iter().zip(&mut facts.fields) {
                 if *found || !field.name.eq_ignore_ascii_case(key.name.as_bytes()) {
                     continue;
@@ -399,8 +395,18 @@ impl<'a> Matcher<'a> {
                     *found = true;
                     continue;
                 };
-                *found = texts.get_or_insert_with(|| forms(&field)).iter().any(|text| needle.is_in(text))
-                    || (key.addresses && needle.is_in(addresses.get_or_insert_with(|| shown_addresses(field.value))));
+                if *simple.get_or_insert_with(|| skim.over(field.value, kinds)) && !skim.may_hold(needle) {
+                    continue;
+                }
+                let texts = texts.get_or_insert_with(|| folded_forms(&field));
+                *found = texts.iter().any(|text| needle.is_in(text));
+                // Taken apart only where its addresses can have letters side by side that its text has not.
+                if !*found
+                    && key.addresses
+                    && (skim::divides(field.value) || texts.iter().any(|text| needle.may_be_in(text)))
+                {
+                    *found = needle.is_in(addresses.get_or_insert_with(|| folded_addresses(field.value)));
+                }
             }
         }
         facts

@@ -1,6 +1,6 @@
 //! A message as a search reads it: its structure, its headers and the texts of its parts, encodings undone.
 
-use super::Stopped;
+use super::{Stopped, collate};
 use super::skim::Skim;
 use super::text::Hunt;
 use crate::limits;
@@ -14,8 +14,13 @@ use crate::storage::StoreError;
 use crate::storage::reader::{Block, Reader};
 use std::io;
 
-/// How a field's text can be meant: decoded, and as it stands if that is something else.
-pub(super) fn forms(field: &Field<'_>) -> Vec<String> {
+/// How a field's text can be meant, folded: decoded, and as it stands if that is something else.
+pub(super) fn folded_forms(field: &Field<'_>) -> Vec<Vec<u8>> {
+    forms(field).iter().map(|text| collate::folded(text)).collect()
+}
+
+/// The same as it is shown.
+fn forms(field: &Field<'_>) -> Vec<String> {
     let value = &field.value[..field.value.len().min(limits::HEADER_FIELD)];
     let decoded = encoded_word::decode(value);
     if decoded.is_ascii() && !encoded_word::may_be_in(value) {
@@ -26,8 +31,8 @@ pub(super) fn forms(field: &Field<'_>) -> Vec<String> {
     if decoded == raw { vec![decoded] } else { vec![decoded, raw] }
 }
 
-/// The addresses as ENVELOPE has them, so that what only quotes or comments divide is found together.
-pub(super) fn shown_addresses(value: &[u8]) -> String {
+/// The addresses as ENVELOPE has them, folded, so that what only quotes or comments divide is found together.
+pub(super) fn folded_addresses(value: &[u8]) -> Vec<u8> {
     let mut out = String::new();
     for address in address::parse(value) {
         let mut push = |octets: &Option<Vec<u8>>, before: &str, after: &str| {
@@ -42,7 +47,7 @@ pub(super) fn shown_addresses(value: &[u8]) -> String {
         push(&address.host, "@", ">");
         out.push_str(", ");
     }
-    out
+    collate::folded(&out)
 }
 
 /// Which kinds of key a text is for.

@@ -33,7 +33,7 @@ impl Skim {
             && memchr_iter(b'\r', header).count() == memchr_iter(b'\n', header).count()
             && match fields {
                 Fields::Texts => memchr(b'\0', header).is_none(),
-                Fields::Addresses => memchr3(b'\0', b'\\', b'(', header).is_none() && quotes_stand_alone(header),
+                Fields::Addresses => !divides_but_for_quotes(header) && quotes_stand_alone(header),
             };
         if simple {
             self.folded.clear();
@@ -47,6 +47,16 @@ impl Skim {
     pub fn may_hold(&self, needle: &Needle) -> bool {
         needle.may_be_in(&self.folded)
     }
+}
+
+/// Whether there is something in an address field that its addresses are shown without, so that letters or digits which it divides may be side by side
+/// there.
+pub(super) fn divides(value: &[u8]) -> bool {
+    divides_but_for_quotes(value) || !quotes_stand_alone(value)
+}
+
+fn divides_but_for_quotes(value: &[u8]) -> bool {
+    memchr3(b'\0', b'\\', b'(', value).is_some()
 }
 
 /// No quotation mark divides letters or digits.
