@@ -1,8 +1,8 @@
 //! A message as a search reads it: its structure, its headers and the texts of its parts, encodings undone.
 
-use super::{Stopped, collate};
 use super::skim::Skim;
 use super::text::Hunt;
+use super::{Stopped, collate};
 use crate::limits;
 use crate::message::charset;
 use crate::message::header::{self, Field};

@@ -9,7 +9,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, fdatasync, linkat, unlinkat};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 /// An open directory. It stays the same directory whatever its path comes to mean.
@@ -295,6 +295,15 @@ impl Dir {
 
 pub fn stat_file(file: &File) -> io::Result<Stat> {
     Ok(fstat(file)?.into())
+}
+
+/// Has the system begin to write a file to the disk, where it can be told so. Nothing is promised, and no error told, before the file is synced.
+pub fn start_writing(file: &File) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: takes a descriptor, which is open, and numbers.
+    unsafe {
+        libc::sync_file_range(file.as_fd().as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE);
+    }
 }
 
 /// Sets the modification time; the access time becomes the same.

@@ -175,12 +175,15 @@ impl Client {
         if self.unread.end == self.buffer.len() {
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
-        match self.stream.read(&mut self.buffer[self.unread.end..])? {
-            0 => Err("the server closed the connection".into()),
-            count => {
+        match self.stream.read(&mut self.buffer[self.unread.end..]) {
+            Ok(0) => Err("the server closed the connection".into()),
+            Ok(count) => {
                 self.unread.end += count;
                 Ok(())
             }
+            // Halted, and gone on.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => self.fill(),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -2,8 +2,10 @@
 //! `cargo bench --bench walltime -- --help` says what else it can do.
 //!
 //! Each row is measured in several rounds that alternate between the servers, and shown with its median, the ratio of the two and the
-//! goal. An answer that is not complete is an error, whatever time it took.
+//! goal. An answer that is not complete is an error, whatever time it took. Beside rows that change many files stands what the file system's calls
+//! alone take.
 
+mod bare;
 mod client;
 #[path = "../support/credulous.rs"]
 mod credulous;
@@ -247,7 +249,12 @@ fn measure_row(row: &Row, rounds: usize, sites: &[Site], mail: &Mail) -> Outcome
         let place = taking_part.iter().position(|site| (site.kind == Kind::Imapd) == imapd)?;
         Some(median(samples[place].iter().map(|sample| sample.value).collect()))
     };
-    Ok(line(row, value_of(true), value_of(false), lacking))
+    let mut line = line(row, value_of(true), value_of(false), lacking);
+    if let Some((bare, site)) = row.bare.zip(taking_part.first()) {
+        let values = (0..rounds.min(row.most_rounds)).map(|_| bare(site, mail)).collect::<Outcome<_>>()?;
+        line.text += &format!("  (the calls alone: {})", row.unit.shown(median(values)));
+    }
+    Ok(line)
 }
 
 fn offers(site: &Site, capability: &str) -> Outcome<bool> {

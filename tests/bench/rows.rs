@@ -1,5 +1,6 @@
 //! The rows of the table: what each does, how much of it a round measures, and what it has to reach.
 
+use crate::bare;
 use crate::client::{Client, Transport};
 use crate::mail::{self, RARE_WORD, SENDER, SUBJECT_WORD, Sizes};
 use crate::processes;
@@ -48,6 +49,8 @@ pub struct Row {
     pub warm: Option<fn(&Site, &Mail) -> Outcome<()>>,
     /// One round.
     pub run: fn(&Site, &Mail) -> Outcome<Sample>,
+    /// The calls alone that no server can do without, in the unit of the row.
+    pub bare: Option<fn(&Site, &Mail) -> Outcome<f64>>,
 }
 
 /// A row as most are; the others change some of it.
@@ -61,6 +64,7 @@ const ROW: Row = Row {
     most_rounds: usize::MAX,
     warm: None,
     run: |_, _| Err("a row without work".into()),
+    bare: None,
 };
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -226,6 +230,7 @@ pub const ROWS: &[Row] = &[
         unit: Unit::PerSecond,
         goal: Goal::Part(1.0 / 1.5),
         run: |site, _| append(site, 200, 1, 4096),
+        bare: Some(|site, _| bare::writes(site, 200, 1, 4096)),
         ..ROW
     },
     Row {
@@ -235,6 +240,7 @@ pub const ROWS: &[Row] = &[
         goal: Goal::Part(1.0 / 3.0),
         capability: Some("MULTIAPPEND"),
         run: |site, _| append(site, 10, 100, 4096),
+        bare: Some(|site, _| bare::writes(site, 10, 100, 4096)),
         ..ROW
     },
     Row {
@@ -246,19 +252,42 @@ pub const ROWS: &[Row] = &[
             const OCTETS: usize = 10 << 20;
             append(site, 5, 1, OCTETS).map(|sample| Sample { value: sample.value / OCTETS as f64, ..sample })
         },
+        bare: Some(|site, _| Ok(bare::writes(site, 5, 1, 10 << 20)? / f64::from(10 << 20))),
         ..ROW
     },
-    Row { name: "copy", what: "COPY of 10,000", goal: Goal::Part(1.0 / 3.0), run: copy, ..ROW },
+    Row {
+        name: "copy",
+        what: "COPY of 10,000",
+        goal: Goal::Part(1.0 / 3.0),
+        run: copy,
+        bare: Some(bare::copies),
+        ..ROW
+    },
     Row {
         name: "move",
         what: "MOVE of 10,000",
         goal: Goal::Part(1.0 / 3.0),
         capability: Some("MOVE"),
         run: move_messages,
+        bare: Some(bare::moves),
         ..ROW
     },
-    Row { name: "store", what: "STORE of 10,000", goal: Goal::Part(1.0 / 3.0), run: store, ..ROW },
-    Row { name: "expunge", what: "EXPUNGE of 10,000", goal: Goal::Part(1.0 / 3.0), run: expunge, ..ROW },
+    Row {
+        name: "store",
+        what: "STORE of 10,000",
+        goal: Goal::Part(1.0 / 3.0),
+        run: store,
+        bare: Some(bare::renames),
+        ..ROW
+    },
+    Row {
+        name: "expunge",
+        what: "EXPUNGE of 10,000",
+        goal: Goal::Part(1.0 / 3.0),
+        run: expunge,
+        bare: Some(bare::removals),
+        ..ROW
+    },
     Row {
         name: "search-subject",
         what: "SEARCH SUBJECT, cached",
@@ -434,8 +463,14 @@ fn select(site: &Site, _: &Mail) -> Outcome<Sample> {
     Ok(Sample::of(seconds / COUNT as f64))
 }
 
+/// Now, when all that was changed before is on the disk: it would be written while something else is timed.
+fn at_rest_from_now() -> Instant {
+    nix::unistd::sync();
+    Instant::now()
+}
+
 fn timed(work: impl FnOnce() -> Outcome<()>) -> Outcome<f64> {
-    let start = Instant::now();
+    let start = at_rest_from_now();
     work()?;
     Ok(start.elapsed().as_secs_f64())
 }
@@ -537,7 +572,7 @@ fn append(site: &Site, commands: usize, messages: usize, octets: usize) -> Outco
         (0..messages).map(|number| mail::crlf(&mail::message(number, Sizes::Plain(octets)))).collect();
     let mut client = site.session()?;
     client.run("CREATE Appended")?;
-    let start = Instant::now();
+    let start = at_rest_from_now();
     for _ in 0..commands {
         client.append("Appended", &texts)?;
     }
@@ -577,7 +612,7 @@ fn copy(site: &Site, mail: &Mail) -> Outcome<Sample> {
 fn move_messages(site: &Site, mail: &Mail) -> Outcome<Sample> {
     let mut client = copied(site, mail)?;
     client.run("CREATE Moved")?;
-    let start = Instant::now();
+    let start = at_rest_from_now();
     let answer = client.run("UID MOVE 1:* Moved")?;
     let seconds = start.elapsed().as_secs_f64();
     client.run("UNSELECT")?;
@@ -608,7 +643,7 @@ fn store(site: &Site, mail: &Mail) -> Outcome<Sample> {
 fn expunge(site: &Site, mail: &Mail) -> Outcome<Sample> {
     let mut client = copied(site, mail)?;
     client.run("UID STORE 1:* +FLAGS.SILENT (\\Deleted)")?;
-    let start = Instant::now();
+    let start = at_rest_from_now();
     let answer = client.run("EXPUNGE")?;
     let seconds = start.elapsed().as_secs_f64();
     client.run("UNSELECT")?;

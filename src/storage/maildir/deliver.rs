@@ -14,7 +14,7 @@ use crate::limits;
 use crate::log::{Level, log};
 use crate::message::line_ends::{ToStored, ToWire};
 use crate::storage::{Append, Appended, Result, StoreError};
-use crate::sys::file::{Dir, set_modified};
+use crate::sys::file::{Dir, set_modified, start_writing};
 use crate::types::{DateTime, Flags, MailboxName, Uid, UidValidity};
 use std::fs::File;
 use std::io::{self, Write};
@@ -167,9 +167,14 @@ pub fn create_in_tmp(tmp: &Dir, mode: u32) -> io::Result<(Vec<u8>, File)> {
 }
 
 /// [`Append`] over one folder.
+///
+/// Each file of a MULTIAPPEND is handed to the disk when it is complete and waited for only later, together with those after it: then a file system with a journal
+/// commits it once for all of them.
 pub struct Delivery {
     staging: Staging,
     current: Option<Writing>,
+    /// Complete, and not yet safe on the disk.
+    unsynced: Vec<File>,
     /// Some octets were lost on the way to the disk.
     failed: bool,
 }
@@ -188,18 +193,25 @@ struct Writing {
     wire: u64,
 }
 
+/// So many files are held open to be synced together.
+const UNSYNCED: usize = 32;
+
 /// How many octets are gathered for one write.
 const BUFFER: usize = 128 * 1024;
 
 impl Delivery {
     pub fn new(root: &Arc<Root>, name: &MailboxName) -> Result<Self> {
-        Ok(Self { staging: Staging::new(root, root.target(name)?), current: None, failed: false })
+        Ok(Self { staging: Staging::new(root, root.target(name)?), current: None, unsynced: Vec::new(), failed: false })
     }
 
     /// Completes the message that is being written, if any.
     fn finish(&mut self) -> Result<()> {
         let Some(mut writing) = self.current.take() else { return Ok(()) };
-        let done = writing.finish();
+        let mut done = writing.finish();
+        self.unsynced.push(writing.file);
+        if done.is_ok() && self.unsynced.len() >= UNSYNCED {
+            done = self.sync();
+        }
         self.failed |= done.is_err();
         // From here on the staging removes it, if it comes to that.
         self.staging.staged.push(Staged {
@@ -211,6 +223,11 @@ impl Delivery {
             date: writing.date.map(|date| date.seconds),
         });
         Ok(done?)
+    }
+
+    /// Has on the disk what is complete.
+    fn sync(&mut self) -> io::Result<()> {
+        self.unsynced.drain(..).try_for_each(|file| file.sync_all())
     }
 }
 
@@ -239,13 +256,14 @@ impl Writing {
         if let Some(date) = self.date {
             set_modified(&self.file, date.seconds)?;
         }
-        self.file.sync_all()
+        Ok(())
     }
 }
 
 impl Append for Delivery {
     fn begin(&mut self, flags: &Flags, date: Option<DateTime>) -> Result<()> {
         self.finish()?;
+        self.unsynced.last().into_iter().for_each(start_writing);
         let folder = &self.staging.folder;
         let (unique, file) = match create_in_tmp(&folder.tmp, folder.file_mode) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(StoreError::NoSuchMailbox),
@@ -278,6 +296,7 @@ impl Append for Delivery {
 
     fn commit(mut self: Box<Self>) -> Result<Appended> {
         self.finish()?;
+        self.sync()?;
         if self.failed {
             return Err(StoreError::Io(io::Error::other("the message could not be written")));
         }
