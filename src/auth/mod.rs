@@ -6,8 +6,10 @@ pub mod passwd_file;
 pub mod sasl;
 
 use crate::limits;
+use crate::log::{Level, Quoted, log};
 use crate::sys::user;
 use crate::types::Secret;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -42,6 +44,13 @@ pub struct Peer {
     pub port: u16,
 }
 
+impl Peer {
+    /// The address as the log shows it: an IPv4 address also where the socket is IPv6; `-` without one.
+    pub fn host(&self) -> String {
+        self.address.map_or_else(|| "-".to_owned(), |address| address.to_canonical().to_string())
+    }
+}
+
 /// Why a login was refused. All but [`Refusal::Unavailable`] get the same answer in the same time where telling would
 /// help a guesser.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +67,39 @@ pub enum Refusal {
 pub trait Authenticator {
     /// Whose credentials these are. Blocks for as long as the check takes.
     fn authenticate(&mut self, credentials: &Credentials, peer: &Peer) -> Result<Account, Refusal>;
+}
+
+/// An authenticator whose refusals the log tells.
+pub struct Recorded<A>(pub A);
+
+impl<A: Authenticator> Authenticator for Recorded<A> {
+    fn authenticate(&mut self, credentials: &Credentials, peer: &Peer) -> Result<Account, Refusal> {
+        let result = self.0.authenticate(credentials, peer);
+        // An outage of ours is no failed attempt of theirs: nobody shall be banned for it.
+        if matches!(result, Err(Refusal::Failed | Refusal::Expired)) {
+            log!(Level::Notice, "{}", FailedLogin { user: credentials.user.as_bytes(), peer });
+        }
+        result
+    }
+}
+
+/// The line that fail2ban's filter `uwimap-auth` matches: no blank in the name, the address in brackets at the end.
+struct FailedLogin<'a> {
+    user: &'a [u8],
+    peer: &'a Peer,
+}
+
+impl fmt::Display for FailedLogin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Quoted(if self.user.is_empty() { b"-" } else { self.user });
+        write!(f, "Login failed user={name} auth={name} host=[{}]", self.peer.host())
+    }
+}
+
+impl Authenticator for Box<dyn Authenticator> {
+    fn authenticate(&mut self, credentials: &Credentials, peer: &Peer) -> Result<Account, Refusal> {
+        (**self).authenticate(credentials, peer)
+    }
 }
 
 /// What an account must have besides a password.
@@ -102,7 +144,7 @@ fn unix_account(name: &str, accounts: Accounts) -> Result<Option<UnixAccount>, R
             home: user.home,
         })),
         Err(error) => {
-            crate::log::log!(crate::log::Level::Error, "cannot look up accounts: {error}");
+            log!(Level::Error, "cannot look up accounts: {error}");
             Err(Refusal::Unavailable)
         }
     }
@@ -116,6 +158,26 @@ fn wait_after_failure(began: Instant) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn line(user: &[u8], address: &str) -> String {
+        let peer = Peer { address: address.parse().ok(), port: 1 };
+        FailedLogin { user, peer: &peer }.to_string()
+    }
+
+    #[test]
+    fn the_line_of_a_failed_login_is_what_fail2ban_matches() {
+        assert_eq!(line(b"alice", "192.0.2.7"), "Login failed user=alice auth=alice host=[192.0.2.7]");
+        assert_eq!(line(b"", "::ffff:192.0.2.7"), "Login failed user=- auth=- host=[192.0.2.7]");
+    }
+
+    #[test]
+    fn a_user_name_cannot_forge_the_line_of_a_failed_login() {
+        let forged = line(b"x host=[1.2.3.4]\r\n\x1b\0\xff", "2001:db8::1");
+        assert!(forged.ends_with(" host=[2001:db8::1]"), "{forged}");
+        assert_eq!(forged.matches('[').count(), 1, "{forged}");
+        assert_eq!(forged.matches(' ').count(), 4, "{forged}");
+        assert!(forged.bytes().all(|b| b.is_ascii_graphic() || b == b' '), "{forged}");
+    }
 
     #[test]
     fn names_that_programs_would_misread_are_not_plausible() {

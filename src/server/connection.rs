@@ -7,12 +7,12 @@ use super::privilege;
 use crate::auth::demo::Demo;
 use crate::auth::pam::Pam;
 use crate::auth::passwd_file::PasswdFile;
-use crate::auth::{Account, Accounts, Authenticator, Peer};
+use crate::auth::{Account, Accounts, Authenticator, Peer, Recorded};
 use crate::limits;
 use crate::log::{Level, Quoted, log};
 use crate::session::capabilities::Withheld;
 use crate::session::channel::Channel;
-use crate::session::login::{LoginOutcome, LoginPolicy, login};
+use crate::session::login::{LoginOutcome, LoginPolicy, handshake_failed, login};
 use crate::session::{Greeting, Session, SessionOptions, refuse};
 use crate::storage::maildir::{self, IndexPlace, MaildirOptions};
 use crate::storage::memory::MemoryServer;
@@ -35,6 +35,12 @@ pub struct Service {
     index_path: Option<PathBuf>,
     memory: MemoryServer,
     becomes_user: bool,
+    pub offer: Offer,
+}
+
+/// What is offered before login, as far as the configuration says.
+#[derive(Clone)]
+pub struct Offer {
     allow_cleartext: bool,
     pub withheld: Withheld,
 }
@@ -73,8 +79,7 @@ impl Service {
             index_path: config.index_path.clone(),
             memory: if config.demo { MemoryServer::demo() } else { MemoryServer::new() },
             becomes_user: config.becomes_user,
-            allow_cleartext: config.allow_cleartext,
-            withheld: config.withheld.clone(),
+            offer: Offer { allow_cleartext: config.allow_cleartext, withheld: config.withheld.clone() },
         })
     }
 
@@ -102,6 +107,29 @@ impl Service {
             Storage::Maildir(place) => privilege::maildir(place, account)?,
         };
         maildir::open(MaildirOptions { root, create: true, index: self.index_place(account) })
+    }
+
+    /// The session of somebody who has logged in, to its end.
+    pub fn run(
+        &self,
+        channel: Channel,
+        store: Result<Box<dyn MailStore>, StoreError>,
+        account: Account,
+        client: Client,
+        greeting: Greeting,
+    ) {
+        match store {
+            Ok(store) => {
+                let Client { peer, protocol } = client;
+                let withheld = self.offer.withheld.clone();
+                let options = SessionOptions { user: account.name, peer, service: protocol.name(), withheld, greeting };
+                Session::new(channel, store, options).run();
+            }
+            Err(error) => {
+                log!(Level::Error, "cannot open the mail user={}: {error}", Quoted(account.name.as_bytes()));
+                refuse(channel, &greeting, &error);
+            }
+        }
     }
 
     /// Where the index of this account's mail is kept. A place that cannot be used costs time, not the session.
@@ -154,47 +182,67 @@ pub fn serve(
     admit: &mut dyn FnMut(&Account) -> bool,
 ) {
     let Connection { socket, peer, protocol } = connection;
-    let host = peer.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
-    let stream = match stream(socket, protocol, tls) {
-        Ok(stream) => stream,
-        Err(error) => {
-            log!(Level::Info, "No login host=[{host}] service={} reason=TLS handshake: {error}", protocol.name());
-            return;
-        }
+    let client = Client { peer, protocol };
+    let mut authenticator = Recorded(service.authenticator());
+    let (account, channel, tag) = match welcome(socket, &client, &service.offer, tls, stop, &mut authenticator) {
+        LoginOutcome::LoggedIn { account, channel, tag } => (account, channel, tag),
+        LoginOutcome::Ended(reason) => return client.log_end(&reason),
     };
-    let is_near = peer.address.is_none_or(|address| address.is_loopback());
-    let policy = LoginPolicy {
-        tls: if stream.is_tls() { None } else { tls },
-        cleartext_allowed: stream.is_tls() || is_near || service.allow_cleartext,
-        withheld: &service.withheld,
-        peer: peer.clone(),
-        service: protocol.name(),
-    };
-    let outcome = login(Channel::new(stream, stop), &policy, &mut *service.authenticator());
-    let LoginOutcome::LoggedIn { account, channel, tag } = outcome else { return };
     let greeting = Greeting::LoggedIn(tag);
-    let user = Quoted(account.name.as_bytes());
     if !admit(&account) {
-        log!(Level::Warning, "Too many sessions user={user} host=[{host}]");
-        return refuse(channel, &greeting, &StoreError::Limit("too many sessions of this user"));
+        return refuse(channel, &greeting, &client.too_many_sessions(&account));
     }
     if service.becomes_user
         && let Err(error) = privilege::become_user(&account)
     {
-        log!(Level::Error, "cannot become the user user={user}: {error}");
+        log!(Level::Error, "cannot become the user user={}: {error}", Quoted(account.name.as_bytes()));
         return refuse(channel, &greeting, &StoreError::Io(error));
     }
-    match service.open(&account) {
-        Ok(store) => {
-            let withheld = service.withheld.clone();
-            let options = SessionOptions { user: account.name, peer, service: protocol.name(), withheld, greeting };
-            Session::new(channel, store, options).run();
-        }
-        Err(error) => {
-            log!(Level::Error, "cannot open the mail user={user}: {error}");
-            refuse(channel, &greeting, &error);
-        }
+    let store = service.open(&account);
+    service.run(channel, store, account, client, greeting);
+}
+
+/// Who is at the other end, as the log shows it.
+pub struct Client {
+    pub peer: Peer,
+    pub protocol: Protocol,
+}
+
+impl Client {
+    /// A connection ended before anybody had logged in.
+    pub fn log_end(&self, reason: &str) {
+        log!(Level::Info, "No login host=[{}] service={} reason={reason}", self.peer.host(), self.protocol.name());
     }
+
+    /// The user has too many sessions: logs it, and gives what the client is told.
+    pub fn too_many_sessions(&self, account: &Account) -> StoreError {
+        let user = Quoted(account.name.as_bytes());
+        log!(Level::Warning, "Too many sessions user={user} host=[{}]", self.peer.host());
+        StoreError::Limit("too many sessions of this user")
+    }
+}
+
+/// Everything before login: TLS where it comes first, the greeting, the dialogue.
+pub fn welcome(
+    socket: OwnedFd,
+    client: &Client,
+    offer: &Offer,
+    tls: Option<&TlsConfig>,
+    stop: Stop,
+    authenticator: &mut dyn Authenticator,
+) -> LoginOutcome {
+    let stream = match stream(socket, client.protocol, tls) {
+        Ok(stream) => stream,
+        Err(error) => return LoginOutcome::Ended(handshake_failed(&error)),
+    };
+    let is_near = client.peer.address.is_none_or(|address| address.is_loopback());
+    let policy = LoginPolicy {
+        tls: if stream.is_tls() { None } else { tls },
+        cleartext_allowed: stream.is_tls() || is_near || offer.allow_cleartext,
+        withheld: &offer.withheld,
+        peer: client.peer.clone(),
+    };
+    login(Channel::new(stream, stop), &policy, authenticator)
 }
 
 fn stream(socket: OwnedFd, protocol: Protocol, tls: Option<&TlsConfig>) -> io::Result<Stream> {

@@ -30,7 +30,7 @@ pub fn run(service: &Service) -> Result<(), String> {
         user: account.name,
         peer: Peer::default(),
         service: "preauth",
-        withheld: service.withheld.clone(),
+        withheld: service.offer.withheld.clone(),
         greeting: Greeting::PreAuth,
     };
     Session::new(Channel::new(stream, child::stop()), store, options).run();

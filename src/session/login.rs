@@ -10,7 +10,6 @@ use crate::auth::sasl::{Exchange, Step};
 use crate::auth::{Account, Authenticator, Credentials, Peer, Refusal};
 use crate::encoding::base64;
 use crate::limits;
-use crate::log::{Level, Quoted, log};
 use crate::protocol::Dialect;
 use crate::protocol::command::auth::{Authenticate, Login};
 use crate::protocol::command::{self, Command, Parsed, Tag};
@@ -20,7 +19,7 @@ use crate::protocol::response::code::Code;
 use crate::protocol::response::{self, Condition};
 use crate::transport::tls::TlsConfig;
 use crate::types::Secret;
-use std::fmt;
+use std::io;
 use std::time::Instant;
 
 /// What is offered before login.
@@ -31,8 +30,6 @@ pub struct LoginPolicy<'a> {
     pub cleartext_allowed: bool,
     pub withheld: &'a Withheld,
     pub peer: Peer,
-    /// For the log: `imap` or `imaps`.
-    pub service: &'static str,
 }
 
 /// How the dialogue ended.
@@ -40,8 +37,8 @@ pub struct LoginPolicy<'a> {
 pub enum LoginOutcome {
     /// The command `tag` waits for its OK, which the session sends when the store is open.
     LoggedIn { account: Account, channel: Channel, tag: Tag },
-    /// LOGOUT, BYE or a broken stream; all is said and logged.
-    Ended,
+    /// LOGOUT, BYE or a broken stream, for this reason; all is said.
+    Ended(String),
 }
 
 /// Holds the dialogue.
@@ -59,20 +56,21 @@ pub fn login(channel: Channel, policy: &LoginPolicy<'_>, authenticator: &mut dyn
             }
             Err(End::StartTls) => {
                 let Dialogue { channel, failures, wrong, .. } = dialogue;
-                let Some(channel) = start_tls(channel, policy, deadline) else { return LoginOutcome::Ended };
+                let channel = match start_tls(channel, policy, deadline) {
+                    Ok(channel) => channel,
+                    Err(error) => return LoginOutcome::Ended(handshake_failed(&error)),
+                };
                 dialogue = Dialogue { channel, policy, authenticator, deadline, failures, wrong, first: true };
                 dialogue.set_stall();
             }
             Err(End::Over(reason)) => {
                 dialogue.channel.close();
-                log!(Level::Info, "No login host=[{}] service={} reason={reason}", Host(&policy.peer), policy.service);
-                return LoginOutcome::Ended;
+                return LoginOutcome::Ended(reason.to_owned());
             }
             Err(End::Bye(reason)) => {
                 response::status(&mut dialogue.channel.out, None, Condition::Bye, None, reason);
                 dialogue.channel.close();
-                log!(Level::Info, "No login host=[{}] service={} reason={reason}", Host(&policy.peer), policy.service);
-                return LoginOutcome::Ended;
+                return LoginOutcome::Ended(reason.to_owned());
             }
         }
     }
@@ -80,17 +78,16 @@ pub fn login(channel: Channel, policy: &LoginPolicy<'_>, authenticator: &mut dyn
 
 /// The handshake. What the client sent behind STARTTLS in the clear is thrown away: anyone on the way could have put it there
 /// (CVE-2011-0411 and its kin).
-fn start_tls(channel: Channel, policy: &LoginPolicy<'_>, deadline: Instant) -> Option<Channel> {
+fn start_tls(channel: Channel, policy: &LoginPolicy<'_>, deadline: Instant) -> io::Result<Channel> {
     let Channel { stream, stop, patience, .. } = channel;
     let deadline = deadline.min(Instant::now() + patience.handshake);
-    match stream.start_tls(policy.tls?, deadline) {
-        Ok(stream) => Some(Channel::new(stream, stop).with_patience(patience)),
-        Err(error) => {
-            let host = Host(&policy.peer);
-            log!(Level::Info, "No login host=[{host}] service={} reason=TLS handshake: {error}", policy.service);
-            None
-        }
-    }
+    let tls = policy.tls.ok_or(io::ErrorKind::NotFound)?;
+    Ok(Channel::new(stream.start_tls(tls, deadline)?, stop).with_patience(patience))
+}
+
+/// The reason for which a connection ends whose handshake failed.
+pub fn handshake_failed(error: &io::Error) -> String {
+    format!("TLS handshake: {error}")
 }
 
 /// Why the dialogue is over.
@@ -233,10 +230,9 @@ impl Dialogue<'_, '_> {
         if !self.offer().passwords {
             return self.privacy_required(tag);
         }
-        match String::from_utf8(login.user) {
-            Ok(user) => self.check(tag, Credentials { user, password: login.password }),
-            Err(error) => self.failed(tag, error.as_bytes(), Refusal::Failed),
-        }
+        // What is not UTF-8 comes to a name that nobody has.
+        let user = String::from_utf8_lossy(&login.user).into_owned();
+        self.check(tag, Credentials { user, password: login.password })
     }
 
     fn authenticate(&mut self, tag: &Tag, command: &Authenticate) -> Result<(), End> {
@@ -301,27 +297,26 @@ impl Dialogue<'_, '_> {
         self.channel.flush().map_err(|_| End::Over("disconnected"))?;
         match self.authenticator.authenticate(&credentials, &self.policy.peer) {
             Ok(account) => Err(End::LoggedIn(account, tag.clone())),
-            Err(refusal) => self.failed(tag, credentials.user.as_bytes(), refusal),
+            Err(refusal) => self.failed(tag, refusal),
         }
     }
 
     /// The same words whatever was wrong with name or password.
-    fn failed(&mut self, tag: &Tag, user: &[u8], refusal: Refusal) -> Result<(), End> {
+    fn failed(&mut self, tag: &Tag, refusal: Refusal) -> Result<(), End> {
         let (code, text) = match refusal {
             Refusal::Failed => (Code::AuthenticationFailed, "Authentication failed"),
             Refusal::Expired => (Code::Expired, "Password expired"),
             Refusal::Unavailable => (Code::Unavailable, "Authentication is not available now"),
         };
-        // An outage of ours is no failed attempt of theirs: nobody shall be banned for it.
-        if refusal != Refusal::Unavailable {
-            log!(Level::Notice, "{}", FailedLogin { user, peer: &self.policy.peer });
-        }
         self.no(tag, Some(&code), text)?;
         self.count_failure()
     }
 
     fn not_authorized(&mut self, tag: &Tag) -> Result<(), End> {
-        log!(Level::Notice, "{}", FailedLogin { user: b"", peer: &self.policy.peer });
+        // An attempt like any other, which takes its time and is told to the log.
+        let nobody = Credentials { user: String::new(), password: Secret::new(Vec::new()) };
+        self.channel.flush().map_err(|_| End::Over("disconnected"))?;
+        let _ = self.authenticator.authenticate(&nobody, &self.policy.peer);
         self.no(tag, Some(&Code::AuthorizationFailed), "Nobody may log in for another")?;
         self.count_failure()
     }
@@ -354,54 +349,4 @@ impl Dialogue<'_, '_> {
 
 fn decoded(text: &Secret) -> Option<Secret> {
     base64::decode_strict(text.expose()).map(Secret::new)
-}
-
-/// The other end's address as the log shows it: an IPv4 address also where the socket is IPv6; `-` without one.
-pub(super) struct Host<'a>(pub &'a Peer);
-
-impl fmt::Display for Host<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.address {
-            Some(address) => address.to_canonical().fmt(f),
-            None => f.write_str("-"),
-        }
-    }
-}
-
-/// The line that fail2ban's filter `uwimap-auth` matches: no blank in the name, the address in brackets at the end.
-struct FailedLogin<'a> {
-    user: &'a [u8],
-    peer: &'a Peer,
-}
-
-impl fmt::Display for FailedLogin<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = Quoted(if self.user.is_empty() { b"-" } else { self.user });
-        write!(f, "Login failed user={name} auth={name} host=[{}]", Host(self.peer))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(user: &[u8], address: &str) -> String {
-        let peer = Peer { address: address.parse().ok(), port: 1 };
-        FailedLogin { user, peer: &peer }.to_string()
-    }
-
-    #[test]
-    fn the_line_of_a_failed_login_is_what_fail2ban_matches() {
-        assert_eq!(line(b"alice", "192.0.2.7"), "Login failed user=alice auth=alice host=[192.0.2.7]");
-        assert_eq!(line(b"", "::ffff:192.0.2.7"), "Login failed user=- auth=- host=[192.0.2.7]");
-    }
-
-    #[test]
-    fn a_user_name_cannot_forge_the_line_of_a_failed_login() {
-        let forged = line(b"x host=[1.2.3.4]\r\n\x1b\0\xff", "2001:db8::1");
-        assert!(forged.ends_with(" host=[2001:db8::1]"), "{forged}");
-        assert_eq!(forged.matches('[').count(), 1, "{forged}");
-        assert_eq!(forged.matches(' ').count(), 4, "{forged}");
-        assert!(forged.bytes().all(|b| b.is_ascii_graphic() || b == b' '), "{forged}");
-    }
 }

@@ -27,7 +27,6 @@ use capabilities::Withheld;
 use channel::Channel;
 use command::{News, State, append, general};
 use input::{Heard, Silence};
-use login::Host;
 use outcome::{Done, Refusal};
 use selected::Selected;
 use std::io;
@@ -188,7 +187,7 @@ impl Session {
         }
         let SessionOptions { user, peer, service, .. } = &self.options;
         let tls = self.channel.stream.tls_description().unwrap_or_else(|| "-".into());
-        log!(Level::Info, "Login user={} host=[{}] service={service} tls={tls}", Quoted(user.as_bytes()), Host(peer));
+        log!(Level::Info, "Login user={} host=[{}] service={service} tls={tls}", Quoted(user.as_bytes()), peer.host());
     }
 
     fn log_end(&self, reason: &str) {
@@ -201,7 +200,7 @@ impl Session {
             "Logout user={} host=[{}] commands={commands} in={received} out={sent} fetched={fetched} appended={appended} \
              expunged={expunged} seconds={seconds} reason={reason}",
             Quoted(user.as_bytes()),
-            Host(peer)
+            peer.host()
         );
     }
 

@@ -131,13 +131,7 @@ impl World {
         let store = self.store();
         self.run(move || {
             let peer = Peer { address: Some([192, 0, 2, 7].into()), port: 12345 };
-            let policy = LoginPolicy {
-                tls: tls.as_ref(),
-                cleartext_allowed,
-                withheld: &Withheld::default(),
-                peer,
-                service: "imap",
-            };
+            let policy = LoginPolicy { tls: tls.as_ref(), cleartext_allowed, withheld: &Withheld::default(), peer };
             if let LoginOutcome::LoggedIn { channel, tag, account } = login(channel, &policy, &mut OnlyAlice) {
                 assert_eq!(account.name, "alice");
                 Session::new(channel, store, options(Greeting::LoggedIn(tag))).run();

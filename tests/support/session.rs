@@ -138,7 +138,6 @@ impl Server {
                 tls: tls.as_ref(),
                 withheld: &withheld,
                 peer: Peer::default(),
-                service: "imap",
             };
             if let LoginOutcome::LoggedIn { channel, tag, .. } = login(channel, &policy, &mut Passwords(users)) {
                 Session::new(channel, open(), options(Greeting::LoggedIn(tag), withheld)).run();

@@ -70,7 +70,7 @@ fn serve(before_login: bool, socket: UnixStream) {
         return Session::new(channel, server.store("test"), options(Greeting::PreAuth)).run();
     }
     let withheld = &Withheld::default();
-    let policy = LoginPolicy { cleartext_allowed: true, tls: None, withheld, peer: Peer::default(), service: "imap" };
+    let policy = LoginPolicy { cleartext_allowed: true, tls: None, withheld, peer: Peer::default() };
     if let LoginOutcome::LoggedIn { channel, tag, .. } = login(channel, &policy, &mut OnePassword) {
         Session::new(channel, server.store("test"), options(Greeting::LoggedIn(tag))).run();
     }
