@@ -265,10 +265,10 @@ impl Keys {
         aad
     }
 
-    /// Opens one whole record in place: its content type, and where the content stands in it.
+    /// Opens one whole record in place, with a body that is not longer than [`Suite::longest_body`]: its content type, and where the
+    /// content stands in it.
     pub fn open(&mut self, record: &mut [u8]) -> Result<(u8, Range<usize>), Violation> {
         const DAMAGED: Violation = Violation(Alert::BadRecordMac, "a TLS record is damaged");
-        const OVERFLOW: Violation = Violation(Alert::RecordOverflow, "a TLS record is too long");
         let (header, body) = record.split_first_chunk_mut::<HEADER>().ok_or(DAMAGED)?;
         let explicit = self.suite.explicit_len();
         let (sent_nonce, sealed) = body.split_at_mut_checked(explicit).ok_or(DAMAGED)?;
@@ -285,9 +285,6 @@ impl Keys {
         let opened = match self.suite.version() {
             Version::Tls13 => {
                 let inner = self.cipher.open_in_place(nonce, Aad::from(*header), sealed).map_err(|_| DAMAGED)?;
-                if inner.len() > FRAGMENT + 1 {
-                    return Err(OVERFLOW);
-                }
                 // RFC 8446 section 5.4: behind the content its type, then any number of zeros.
                 let end = inner
                     .iter()
@@ -299,13 +296,103 @@ impl Keys {
                 let len = sealed.len().checked_sub(TAG).ok_or(DAMAGED)?;
                 let aad = self.aad_of_tls12([outer, major, minor], len);
                 let content = self.cipher.open_in_place(nonce, Aad::from(aad), sealed).map_err(|_| DAMAGED)?;
-                if content.len() > FRAGMENT {
-                    return Err(OVERFLOW);
-                }
                 (outer, start..start + content.len())
             }
         };
         self.sequence = next;
         Ok(opened)
+    }
+}
+
+/// Every suite, for tests that hold for each.
+#[cfg(test)]
+pub(super) fn each() -> impl Iterator<Item = &'static Suite> {
+    SUITES.iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn octets(hex: &str) -> Vec<u8> {
+        let digits: Vec<u8> = hex.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
+        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    }
+
+    #[test]
+    fn the_suites_are_those_of_rustls() {
+        let theirs: Vec<_> = rustls::crypto::ring::DEFAULT_CIPHER_SUITES.iter().map(|suite| suite.suite()).collect();
+        assert_eq!(SUITES.iter().map(|suite| suite.id).collect::<Vec<_>>(), theirs);
+        for (ours, theirs) in SUITES.iter().zip(rustls::crypto::ring::DEFAULT_CIPHER_SUITES) {
+            assert_eq!(ours.version() == Version::Tls13, theirs.tls13().is_some());
+        }
+        assert!(Suite::find(0x1304).is_none() && Suite::find(0).is_none());
+    }
+
+    /// The client's and the server's application data of the simple 1-RTT handshake in RFC 8448 section 3.
+    #[test]
+    fn the_records_of_rfc_8448_come_out() {
+        let suite = Suite::find(0x1301).unwrap();
+        let secret = octets("9e40646c e79a7f9d c05af888 9bce6552 875afa0b 06df0087 f792ebb7 c17504a5");
+        let (key, iv) = suite.key_and_iv(&secret).unwrap();
+        assert_eq!(*key, octets("17422dda 596ed5d9 acd890e3 c63f5051"));
+        assert_eq!(iv.to_vec(), octets("5b78923d ee085790 33e523d9"));
+        let record = octets(
+            "1703030043 a23f7054b62c94d0affafe8228ba55cbefacea42f914aa66bcab3f2b9819a8a5b46b395bd54a9a20441e2b62974e1f5a6292a2\
+             977014bd1e3deae63aeebb21694915e4",
+        );
+        let content: Vec<u8> = (0..50).collect();
+        let mut sealed = Vec::new();
+        Keys::new(suite, &secret, 0).unwrap().seal(content::APPLICATION_DATA, &content, &mut sealed).unwrap();
+        assert_eq!(sealed, record);
+        let (kind, place) = Keys::new(suite, &secret, 0).unwrap().open(&mut sealed).unwrap();
+        assert_eq!((kind, &sealed[place]), (content::APPLICATION_DATA, &content[..]));
+    }
+
+    /// RFC 5288 section 3 and RFC 5246 section 6.2.3.3: salt, explicit nonce, and what is authenticated; RFC 7905 section 2: no
+    /// explicit nonce.
+    #[test]
+    fn the_records_of_tls_1_2_are_built_as_the_rfcs_say() {
+        for (id, explicit) in [(0xc02b, 8), (0xcca9, 0)] {
+            let suite = Suite::find(id).unwrap();
+            let material: Vec<u8> = (0..suite.material_len() as u8).collect();
+            let mut sealed = Vec::new();
+            Keys::new(suite, &material, 0x0102).unwrap().seal(content::ALERT, b"\x01\x00", &mut sealed).unwrap();
+            assert_eq!(sealed[..5], [21, 3, 3, 0, (explicit + 2 + TAG) as u8]);
+            let (key, iv) = material.split_at(material.len() - 12);
+            let mut nonce: [u8; 12] = iv.try_into().unwrap();
+            nonce[10] ^= 1;
+            nonce[11] ^= 2;
+            assert_eq!(sealed[5..5 + explicit], nonce[12 - explicit..]);
+            let cipher = LessSafeKey::new(UnboundKey::new(suite.cipher, key).unwrap());
+            let aad = Aad::from([0, 0, 0, 0, 0, 0, 1, 2, 21, 3, 3, 0, 2]);
+            let opened =
+                cipher.open_in_place(Nonce::assume_unique_for_key(nonce), aad, &mut sealed[5 + explicit..]).unwrap();
+            assert_eq!(opened, b"\x01\x00");
+        }
+    }
+
+    #[test]
+    fn keys_of_a_wrong_length_are_refused() {
+        for suite in each() {
+            for len in (0..100).filter(|&len| len != suite.material_len()) {
+                assert!(Keys::new(suite, &vec![7; len], 0).is_err(), "{:?} {len}", suite.id);
+            }
+        }
+    }
+
+    #[test]
+    fn no_key_seals_more_records_than_it_may() {
+        for suite in each() {
+            let material = vec![7; suite.material_len()];
+            let last = suite.records_per_key() - 1;
+            let mut keys = Keys::new(suite, &material, last).unwrap();
+            let mut out = Vec::new();
+            assert_eq!(keys.left(), 1);
+            keys.seal(content::APPLICATION_DATA, b"x", &mut out).unwrap();
+            assert!(keys.seal(content::APPLICATION_DATA, b"x", &mut out).is_err());
+            let is_gcm = suite.cipher != &aead::CHACHA20_POLY1305;
+            assert_eq!(last + 1 == limits::RECORDS_PER_KEY, is_gcm);
+        }
     }
 }
