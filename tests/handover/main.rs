@@ -6,6 +6,7 @@ mod credulous;
 mod goodbyes;
 mod key_update;
 mod octets;
+mod openssl;
 mod pair;
 mod pipelined;
 mod suites;
