@@ -8,6 +8,8 @@ use std::io::{self, Read, Write};
 /// Reads a header, then the body of which it tells, and nothing ahead.
 pub(super) struct WholeRecords {
     pub wire: Wire,
+    /// The connection stays here, and all may be read that there is: so it costs fewer calls.
+    ahead: bool,
     header: [u8; HEADER],
     /// Octets of the header that have been read.
     have: usize,
@@ -17,17 +19,25 @@ pub(super) struct WholeRecords {
 
 impl WholeRecords {
     pub fn new(wire: Wire) -> Self {
-        Self { wire, header: [0; HEADER], have: 0, missing: 0 }
+        Self { wire, ahead: false, header: [0; HEADER], have: 0, missing: 0 }
+    }
+
+    /// From now on reads whatever there is.
+    pub fn read_ahead(&mut self) {
+        self.ahead = true;
     }
 
     /// Whether the next octet is the first of a record.
     pub fn is_between_records(&self) -> bool {
-        self.have == 0 && self.missing == 0
+        !self.ahead && self.have == 0 && self.missing == 0
     }
 }
 
 impl Read for WholeRecords {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.ahead {
+            return self.wire.read(buffer);
+        }
         if self.missing > 0 {
             let most = self.missing.min(buffer.len());
             let count = self.wire.read(buffer.get_mut(..most).unwrap_or_default())?;

@@ -90,6 +90,10 @@ fn what_cannot_be_handed_over_is_refused() {
     client.socket.write_all(b"no TLS at all").unwrap();
     assert_eq!(wait(&mut stream, None, &Stop(None), shortly).unwrap(), Woken::Client);
     assert!(stream.freeze(b"").is_err());
+    // It was to stay, and may have been read ahead.
+    let (mut stream, _client, _socket) = pair(way);
+    stream.settle();
+    assert!(stream.freeze(b"").is_err());
     // It was handed over.
     drop(socket);
     let (stream, _client, socket) = pair(way);

@@ -1,6 +1,9 @@
 //! Every suite, with certificates of both kinds.
 
 use crate::pair::{Random, hand_over, pair, read, read_exactly, ways};
+use imapd::testing::transport::wait::{Stop, wait};
+use std::io::Write;
+use std::time::Instant;
 
 #[test]
 fn the_client_does_not_notice_under_any_suite() {
@@ -71,6 +74,26 @@ fn every_length_around_a_record_goes_both_ways() {
         stream.write_all(b"").unwrap();
         stream.write_all(b"x").unwrap();
         assert_eq!(client.hear(1), b"x");
+    }
+}
+
+#[test]
+fn a_connection_that_stays_goes_on() {
+    for way in ways() {
+        let (mut stream, mut client, _socket) = pair(way);
+        let records = client.seal(&[b'x'; 40_000]);
+        client.socket.write_all(&records[..20_000]).unwrap();
+        let mut all = read(&mut stream);
+        // Whatever is half read by then.
+        let _ = wait(&mut stream, None, &Stop(None), Instant::now());
+        stream.settle();
+        client.socket.write_all(&records[20_000..]).unwrap();
+        while all.len() < 40_000 {
+            all.extend(read(&mut stream));
+        }
+        assert_eq!(all, [b'x'; 40_000]);
+        stream.write_all(b"ok").unwrap();
+        assert_eq!(client.hear(2), b"ok");
     }
 }
 

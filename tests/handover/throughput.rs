@@ -48,6 +48,7 @@ fn measure(way: Way, handed_over: bool, write: bool) -> f64 {
     if handed_over {
         stream = hand_over(stream, b"", &socket);
     }
+    stream.settle();
     drop(socket);
     if write {
         return writing(stream, client.socket);
