@@ -289,6 +289,15 @@ impl fmt::Debug for Octets {
     }
 }
 
+impl TrafficSecrets {
+    /// When they will not be asked for.
+    pub fn forget(&self) {
+        for place in [&self.client, &self.server] {
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = Octets::default();
+        }
+    }
+}
+
 const CLIENT_SECRET: &str = "CLIENT_TRAFFIC_SECRET_0";
 const SERVER_SECRET: &str = "SERVER_TRAFFIC_SECRET_0";
 
@@ -304,5 +313,32 @@ impl KeyLog for TrafficSecrets {
 
     fn will_log(&self, label: &str) -> bool {
         label == CLIENT_SECRET || label == SERVER_SECRET
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secrets_of_a_connection_are_kept_and_not_shown_until_they_are_forgotten() {
+        let secrets = TrafficSecrets::default();
+        let kept = |place: &Mutex<Octets>| place.lock().unwrap().0.to_vec();
+        let labels =
+            [CLIENT_SECRET, SERVER_SECRET, "CLIENT_RANDOM", "EXPORTER_SECRET", "SERVER_HANDSHAKE_TRAFFIC_SECRET"];
+        for (n, label) in labels.into_iter().enumerate() {
+            assert_eq!(secrets.will_log(label), n < 2);
+            secrets.log(label, b"random", &[201 + n as u8; 32]);
+        }
+        assert_eq!((kept(&secrets.client), kept(&secrets.server)), (vec![201; 32], vec![202; 32]));
+        let shown = format!("{secrets:?}");
+        assert!(!shown.contains("201") && !shown.contains("202"), "{shown}");
+        secrets.forget();
+        assert!(kept(&secrets.client).is_empty() && kept(&secrets.server).is_empty());
+    }
+
+    #[test]
+    fn no_suite_needs_more_octets_than_are_allowed() {
+        assert!(super::super::suite::each().all(|suite| suite.material_len() <= LONGEST_MATERIAL));
     }
 }

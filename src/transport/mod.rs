@@ -151,6 +151,7 @@ impl Stream {
     pub fn settle(&mut self) {
         if let Layer::Tls(tls) = &mut self.layer {
             tls.stream.sock.read_ahead();
+            tls.secrets.forget();
         }
     }
 
