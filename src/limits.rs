@@ -116,6 +116,18 @@ pub const BAD_COMMANDS_BEFORE_LOGIN: u32 = 3;
 /// The same after login, without a good one between.
 pub const BAD_COMMANDS: u32 = 20;
 
+/// What a client may have sent behind the command that logs it in, when its connection moves to another process: a buffer full, and
+/// one TLS record.
+pub const UNREAD_AT_LOGIN: usize = 32 * 1024;
+/// Times that each side of a TLS connection may have changed its keys before login. Clients do so after many gigabytes.
+pub const KEY_UPDATES_BEFORE_LOGIN: u32 = 100;
+/// Times in a minute that a client may change its TLS keys after login: each costs us more than it costs the client.
+pub const KEY_UPDATES_PER_MINUTE: u32 = 30;
+/// TLS records in a row that bring nothing: empty ones, warnings, requests that are refused.
+pub const FRUITLESS_RECORDS: u32 = 32;
+/// TLS records under one AES-GCM key, somewhat below the 2^24.5 of RFC 8446 section 5.5.
+pub const RECORDS_PER_KEY: u64 = 1 << 24;
+
 /// Accounts below it are the system's, not people's (UID_MIN of login.defs).
 pub const LOWEST_UID: u32 = 1000;
 

@@ -3,7 +3,11 @@
 use crate::limits;
 use crate::protocol::frame::{FrameLimits, Framer};
 use crate::transport::Stream;
+use crate::transport::handover::Frozen;
 use crate::transport::wait::Stop;
+use crate::types::secret;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// How long is waited for what: what [`limits`] says, and less in tests.
@@ -64,6 +68,20 @@ impl Channel {
     /// Waits so long from now on.
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { patience, ..self }
+    }
+
+    /// Takes the channel out of this process once the client has logged in: what waits is sent, and what the client has sent behind
+    /// its last command goes along.
+    pub fn freeze(mut self) -> io::Result<Frozen> {
+        self.flush()?;
+        let frozen = self.stream.freeze(self.inbox.get(self.used..).unwrap_or_default());
+        secret::wipe(&mut self.inbox);
+        frozen
+    }
+
+    /// Goes on in another process, over the same socket. The first that comes is what the client has sent already.
+    pub fn resume(socket: OwnedFd, frozen: Frozen, stop: Stop) -> io::Result<Self> {
+        Ok(Self::new(Stream::thaw(socket, frozen)?, stop))
     }
 
     /// Commands have these limits from now on; one that was begun is forgotten.

@@ -155,6 +155,7 @@ impl Session {
 
     /// Serves the client until it or the server ends it. Begins and ends with a line in the log.
     pub fn run(mut self) {
+        self.channel.stream.settle();
         self.channel.stream.set_stall(self.channel.patience.stalled);
         self.channel.set_limits(input::LIMITS);
         self.greet();

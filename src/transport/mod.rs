@@ -1,20 +1,30 @@
-//! Stream: plain or TLS behind one reader and writer, and waiting.
+//! Stream: plain or TLS, begun here or elsewhere, behind one reader and writer, and waiting.
 
+pub mod handover;
+mod records;
+mod suite;
 pub mod tls;
 pub mod wait;
+mod whole_records;
 mod wire;
 
 use crate::limits;
 use crate::sys::poll::{Watch, poll};
+use handover::{TrafficSecrets, Unread};
+use records::Records;
 use rustls::{ServerConnection, StreamOwned};
 use std::io::{self, Read, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use whole_records::WholeRecords;
 use wire::Wire;
 
 /// The octets to and from one client. Every wait has an end.
 pub struct Stream {
     layer: Layer,
+    /// What another process has read and not used.
+    unread: Unread,
     received: u64,
     sent: u64,
 }
@@ -22,11 +32,14 @@ pub struct Stream {
 enum Layer {
     Plain(Wire),
     Tls(Box<Tls>),
+    /// A TLS connection that another process has begun.
+    Records(Box<Records>),
 }
 
 /// A TLS connection. Boxed: it is large, and the plain stream is not.
 struct Tls {
-    stream: StreamOwned<ServerConnection, Wire>,
+    stream: StreamOwned<ServerConnection, WholeRecords>,
+    secrets: Arc<TrafficSecrets>,
     /// What went wrong while waiting; the next read tells it.
     failed: Option<io::Error>,
 }
@@ -43,7 +56,7 @@ impl Stream {
     }
 
     fn over(wire: Wire) -> Self {
-        Self { layer: Layer::Plain(wire), received: 0, sent: 0 }
+        Self { layer: Layer::Plain(wire), unread: Unread::default(), received: 0, sent: 0 }
     }
 
     /// The server side of a TLS handshake over this stream, nothing of which may have been read ahead. The client has
@@ -52,25 +65,33 @@ impl Stream {
         let Layer::Plain(wire) = self.layer else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS is already on"));
         };
-        let connection = ServerConnection::new(config.server.clone()).map_err(io::Error::other)?;
-        let mut tls = Tls { stream: StreamOwned::new(connection, wire), failed: None };
+        if !self.unread.rest().is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "something was read ahead"));
+        }
+        let secrets = Arc::new(TrafficSecrets::default());
+        let connection = ServerConnection::new(config.of_connection(secrets.clone())).map_err(io::Error::other)?;
+        let mut tls = Tls { stream: StreamOwned::new(connection, WholeRecords::new(wire)), secrets, failed: None };
         if let Err(error) = tls.handshake(deadline) {
             // The alert, as far as it goes.
             let _ = tls.send_waiting();
-            tls.stream.sock.close();
+            tls.stream.sock.wire.close();
             return Err(error);
         }
-        Ok(Self { layer: Layer::Tls(Box::new(tls)), received: self.received, sent: self.sent })
+        Ok(Self { layer: Layer::Tls(Box::new(tls)), ..self })
     }
 
     /// Whether what is sent is encrypted.
     pub fn is_tls(&self) -> bool {
-        matches!(self.layer, Layer::Tls(_))
+        matches!(self.layer, Layer::Tls(_) | Layer::Records(_))
     }
 
     /// For the log: `TLSv1.3 TLS13_AES_128_GCM_SHA256`, or `None`.
     pub fn tls_description(&self) -> Option<String> {
-        let Layer::Tls(tls) = &self.layer else { return None };
+        let tls = match &self.layer {
+            Layer::Plain(_) => return None,
+            Layer::Tls(tls) => tls,
+            Layer::Records(records) => return Some(records.description()),
+        };
         let version = match tls.stream.conn.protocol_version()? {
             rustls::ProtocolVersion::TLSv1_2 => "TLSv1.2",
             rustls::ProtocolVersion::TLSv1_3 => "TLSv1.3",
@@ -82,6 +103,11 @@ impl Stream {
     /// What can be read now; blocks if there is nothing, so call [`wait::wait`] first. Zero at the end of the stream.
     /// `UnexpectedEof` if a TLS peer vanished without close_notify.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let ahead = self.unread.read(buffer);
+        if ahead > 0 {
+            self.received = self.received.saturating_add(ahead as u64);
+            return Ok(ahead);
+        }
         let count = loop {
             let result = match &mut self.layer {
                 Layer::Plain(wire) => wire.read(buffer),
@@ -89,6 +115,7 @@ impl Stream {
                     Some(error) => Err(error),
                     None => tls.stream.read(buffer),
                 },
+                Layer::Records(records) => records.read(buffer),
             };
             match result {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -114,16 +141,26 @@ impl Stream {
                     left = left.get(count..).unwrap_or_default();
                 }
             }
+            Layer::Records(records) => records.write_all(octets)?,
         }
         self.sent = self.sent.saturating_add(octets.len() as u64);
         Ok(())
+    }
+
+    /// Says that the connection stays in this process: it cannot be handed over any more, and is read the faster for it.
+    pub fn settle(&mut self) {
+        if let Layer::Tls(tls) = &mut self.layer {
+            tls.stream.sock.read_ahead();
+            tls.secrets.forget();
+        }
     }
 
     /// How long a client may take nothing of what is sent.
     pub fn set_stall(&mut self, limit: Duration) {
         match &mut self.layer {
             Layer::Plain(wire) => wire.stall = limit,
-            Layer::Tls(tls) => tls.stream.sock.stall = limit,
+            Layer::Tls(tls) => tls.stream.sock.wire.stall = limit,
+            Layer::Records(records) => records.wire.stall = limit,
         }
     }
 
@@ -140,23 +177,29 @@ impl Stream {
                 tls.stream.conn.send_close_notify();
                 // A peer that is gone already need not hear it.
                 let _ = tls.send_waiting();
-                tls.stream.sock.close();
+                tls.stream.sock.wire.close();
             }
+            Layer::Records(records) => records.close(),
         }
     }
 
     fn input(&self) -> BorrowedFd<'_> {
         match &self.layer {
             Layer::Plain(wire) => wire.input(),
-            Layer::Tls(tls) => tls.stream.sock.input(),
+            Layer::Tls(tls) => tls.stream.sock.wire.input(),
+            Layer::Records(records) => records.wire.input(),
         }
     }
 
     /// Whether [`Stream::read`] has something to say without looking at the descriptor.
     fn has_read_ahead(&mut self) -> bool {
+        if !self.unread.rest().is_empty() {
+            return true;
+        }
         match &mut self.layer {
             Layer::Plain(_) => false,
             Layer::Tls(tls) => tls.has_something_to_say(),
+            Layer::Records(records) => records.has_something_to_say(),
         }
     }
 
@@ -166,6 +209,7 @@ impl Stream {
         match &mut self.layer {
             Layer::Plain(_) => true,
             Layer::Tls(tls) => tls.take_in(),
+            Layer::Records(records) => records.take_in(),
         }
     }
 }
@@ -180,7 +224,7 @@ impl Tls {
             if !conn.is_handshaking() {
                 return Ok(());
             }
-            if !poll(&mut [Watch::input(sock.input())], Some(deadline))? {
+            if !poll(&mut [Watch::input(sock.wire.input())], Some(deadline))? {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "no TLS handshake in time"));
             }
             if conn.read_tls(sock)? == 0 {

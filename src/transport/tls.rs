@@ -1,5 +1,6 @@
 //! rustls server sessions; loading and reloading of certificates; what may be negotiated.
 
+use super::handover::TrafficSecrets;
 use crate::sys::credentials::effective_uid;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 /// A certificate chain, its key, and what may be negotiated. Cheap to clone.
 #[derive(Clone)]
 pub struct TlsConfig {
-    pub(super) server: Arc<rustls::ServerConfig>,
+    server: Arc<rustls::ServerConfig>,
 }
 
 impl TlsConfig {
@@ -45,6 +46,15 @@ impl TlsConfig {
         server.send_tls13_tickets = 0;
         server.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Self { server: Arc::new(server) })
+    }
+
+    /// The same for one connection, which can be handed over since its secrets are kept. A handful of reference counts, next to
+    /// a handshake nothing.
+    pub(super) fn of_connection(&self, secrets: Arc<TrafficSecrets>) -> Arc<rustls::ServerConfig> {
+        let mut server = rustls::ServerConfig::clone(&self.server);
+        server.enable_secret_extraction = true;
+        server.key_log = secrets;
+        Arc::new(server)
     }
 }
 

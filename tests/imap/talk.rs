@@ -11,6 +11,7 @@ use imapd::testing::storage::MailStore;
 use imapd::testing::storage::maildir::{self, MaildirOptions};
 use imapd::testing::storage::memory::MemoryServer;
 use imapd::testing::transport::Stream;
+use imapd::testing::transport::handover::Frozen;
 use imapd::testing::transport::tls::TlsConfig;
 use imapd::testing::transport::wait::Stop;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
@@ -121,19 +122,30 @@ impl World {
         self.before_login(cleartext_allowed, None)
     }
 
-    /// The same with STARTTLS offered, and no password taken before it.
+    /// The same with STARTTLS offered, and no password taken before it. The session goes on with the connection as another process
+    /// would.
     pub fn stranger_with_tls(&self) -> Client {
         self.before_login(false, Some(certificate()))
     }
 
     fn before_login(&self, cleartext_allowed: bool, tls: Option<TlsConfig>) -> Client {
-        let (client, channel) = self.pair();
+        let (ours, theirs) = sockets();
+        let second = theirs.try_clone().unwrap();
+        let (client, channel) = self.ends(ours, theirs);
+        let (stop, patience) = (self.stop.clone(), self.patience.get());
         let store = self.store();
         self.run(move || {
             let peer = Peer { address: Some([192, 0, 2, 7].into()), port: 12345 };
             let policy = LoginPolicy { tls: tls.as_ref(), cleartext_allowed, withheld: &Withheld::default(), peer };
             if let LoginOutcome::LoggedIn { channel, tag, account } = login(channel, &policy, &mut OnlyAlice) {
                 assert_eq!(account.name, "alice");
+                let channel = if tls.is_some() {
+                    let frozen = channel.freeze().unwrap().encode();
+                    let frozen = Frozen::decode(&frozen).unwrap();
+                    Channel::resume(second.into(), frozen, stop).unwrap().with_patience(patience)
+                } else {
+                    channel
+                };
                 Session::new(channel, store, options(Greeting::LoggedIn(tag))).run();
             }
         });
@@ -148,8 +160,11 @@ impl World {
     }
 
     fn pair(&self) -> (Client, Channel) {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        ours.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (ours, theirs) = sockets();
+        self.ends(ours, theirs)
+    }
+
+    fn ends(&self, ours: UnixStream, theirs: UnixStream) -> (Client, Channel) {
         let stream = Stream::socket(OwnedFd::from(theirs)).unwrap();
         (
             Client { wire: Wire::Plain(ours), read: Vec::new(), tags: 0 },
@@ -170,6 +185,12 @@ impl Drop for World {
             assert!(ended.is_ok() || std::thread::panicking(), "a session panicked");
         }
     }
+}
+
+fn sockets() -> (UnixStream, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_read_timeout(Some(PATIENCE)).unwrap();
+    (ours, theirs)
 }
 
 fn options(greeting: Greeting) -> SessionOptions {
