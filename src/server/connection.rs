@@ -149,13 +149,13 @@ fn peer(address: SocketAddr) -> Peer {
 pub fn serve(
     connection: Connection,
     service: &Service,
-    tls: Option<&TlsConfig>,
+    tls: Option<TlsConfig>,
     stop: Stop,
     admit: &mut dyn FnMut(&Account) -> bool,
 ) {
     let Connection { socket, peer, protocol } = connection;
     let host = peer.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
-    let stream = match stream(socket, protocol, tls) {
+    let stream = match stream(socket, protocol, tls.as_ref()) {
         Ok(stream) => stream,
         Err(error) => {
             log!(Level::Info, "No login host=[{host}] service={} reason=TLS handshake: {error}", protocol.name());
@@ -164,7 +164,7 @@ pub fn serve(
     };
     let is_near = peer.address.is_none_or(|address| address.is_loopback());
     let policy = LoginPolicy {
-        tls: if stream.is_tls() { None } else { tls },
+        tls: if stream.is_tls() { None } else { tls.as_ref() },
         cleartext_allowed: stream.is_tls() || is_near || service.allow_cleartext,
         withheld: &service.withheld,
         peer: peer.clone(),
@@ -172,6 +172,8 @@ pub fn serve(
     };
     let outcome = login(Channel::new(stream, stop), &policy, &mut *service.authenticator());
     let LoginOutcome::LoggedIn { account, channel, tag } = outcome else { return };
+    // With it goes the way to the private key.
+    drop(tls);
     let greeting = Greeting::LoggedIn(tag);
     let user = Quoted(account.name.as_bytes());
     if !admit(&account) {

@@ -27,6 +27,16 @@ pub fn send_now(socket: impl AsFd, octets: &[u8]) -> io::Result<usize> {
     }
 }
 
+/// Sends one message to the other end of a pair, waiting for room, without SIGPIPE.
+pub fn send_message(socket: impl AsFd, octets: &[u8]) -> io::Result<()> {
+    loop {
+        match send(socket.as_fd().as_raw_fd(), octets, MsgFlags::MSG_NOSIGNAL) {
+            Err(Errno::EINTR) => {}
+            result => return result.map(drop).map_err(io::Error::from),
+        }
+    }
+}
+
 /// Ends the sending side.
 pub fn end_sending(socket: impl AsFd) -> io::Result<()> {
     shutdown(socket.as_fd().as_raw_fd(), Shutdown::Write).map_err(io::Error::from)
