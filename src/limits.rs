@@ -116,6 +116,11 @@ pub const SIGNATURES_OF_CONNECTION: u32 = 1;
 /// What such a process may send to be signed: the longest that TLS has are some 170.
 pub const SIGNING_REQUEST: usize = 256;
 
+/// Memory of the process that a client without login talks to, all that it maps included.
+pub const MEMORY_BEFORE_LOGIN: u64 = 256 * 1024 * 1024;
+/// Memory that a session may have of its own, mapped files not included: a view of a million messages takes a tenth of it.
+pub const MEMORY_OF_SESSION: u64 = 2 * 1024 * 1024 * 1024;
+
 /// Failed logins on one connection before BYE.
 pub const FAILED_LOGINS: u32 = 3;
 /// Commands that are no IMAP on one connection before login; the first such already ends it when it is the first line.

@@ -9,6 +9,7 @@ use crate::limits;
 use crate::log::{self, Level, Sink, log};
 use crate::sys::poll::{Watch, poll};
 use crate::sys::process::{self, Forked, Pid};
+use crate::sys::sandbox;
 use crate::sys::signal;
 use crate::sys::socket;
 use crate::sys::user;
@@ -32,6 +33,9 @@ const MOST_CERTIFICATES: usize = 1000;
 
 /// A client's numeric address, which the keeper needs for its log alone.
 const LONGEST_HOST: usize = 64;
+
+/// All that it maps. It needs some megabytes.
+const MEMORY: u64 = 256 * 1024 * 1024;
 
 /// What a keeper that starts says, by the first octet of each message.
 mod report {
@@ -227,6 +231,10 @@ fn prepare(control: &OwnedFd, files: &[Files]) -> Result<PrivateKeys, String> {
         log!(Level::Warning, "{warning}");
     }
     privilege::become_nobody(&account).map_err(failed)?;
+    let lacks = sandbox::lock_up_keeper(MEMORY).map_err(failed)?;
+    if !lacks.is_empty() {
+        log!(Level::Warning, "the keeper is not shut in as it could be: this kernel lacks {}", lacks.join(", "));
+    }
     for presented in keys.presented() {
         for certificate in presented.chain {
             if !say(control, report::CERTIFICATE, &certificate) {

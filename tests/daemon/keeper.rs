@@ -183,6 +183,7 @@ fn the_keeper_is_nobody_in_an_empty_directory() {
         assert_eq!(status(keeper, set), "0000000000000000", "{set}");
     }
     assert_eq!(status(keeper, "NoNewPrivs"), "1");
+    assert_eq!(status(keeper, "Seccomp"), "2");
     let sockets = std::fs::read_dir(format!("/proc/{keeper}/fd")).unwrap().filter(|entry| {
         std::fs::read_link(entry.as_ref().unwrap().path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket"))
     });
