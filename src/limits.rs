@@ -93,6 +93,8 @@ pub const SEEN_BATCH: usize = 64;
 pub const TIME_BEFORE_LOGIN: Duration = Duration::from_secs(60);
 /// The TLS handshake alone.
 pub const TIME_OF_HANDSHAKE: Duration = Duration::from_secs(15);
+/// The answer of the process that has the private keys.
+pub const TIME_OF_SIGNATURE: Duration = Duration::from_secs(5);
 /// Silence after login until autologout (RFC 9051 section 5.4 asks for at least 30 minutes).
 pub const TIME_IDLE: Duration = Duration::from_secs(31 * 60);
 /// A client that takes nothing of what is sent to it, before login.
@@ -108,6 +110,16 @@ pub const TIME_POLL: Duration = Duration::from_secs(10);
 pub const TIME_OF_FAILURE: Duration = Duration::from_secs(2);
 /// What a password check may take, the delays of its PAM modules included.
 pub const TIME_OF_CHECK: Duration = Duration::from_secs(60);
+
+/// Signatures that the process of one connection may ask for: a handshake needs one, and there is one handshake.
+pub const SIGNATURES_OF_CONNECTION: u32 = 1;
+/// What such a process may send to be signed: the longest that TLS has are some 170.
+pub const SIGNING_REQUEST: usize = 256;
+
+/// Memory of the process that a client without login talks to, all that it maps included.
+pub const MEMORY_BEFORE_LOGIN: u64 = 256 * 1024 * 1024;
+/// Memory that a session may have of its own, mapped files not included: a view of a million messages takes a tenth of it.
+pub const MEMORY_OF_SESSION: u64 = 2 * 1024 * 1024 * 1024;
 
 /// Failed logins on one connection before BYE.
 pub const FAILED_LOGINS: u32 = 3;

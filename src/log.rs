@@ -1,6 +1,7 @@
 //! Levels and sinks (stderr, syslog). One line an event; controls and 8-bit octets are escaped; secrets never pass
 //! through here.
 
+use crate::sys::clock;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -34,9 +35,11 @@ struct Log {
     level: Level,
     /// The connection to the system's log, with the process that made it.
     syslog: Option<(u32, Logger<LoggerBackend, Formatter3164>)>,
+    /// No other connection is made any more.
+    settled: bool,
 }
 
-static LOG: Mutex<Log> = Mutex::new(Log { sink: Sink::Nowhere, level: Level::Info, syslog: None });
+static LOG: Mutex<Log> = Mutex::new(Log { sink: Sink::Nowhere, level: Level::Info, syslog: None, settled: false });
 
 fn the_log() -> MutexGuard<'static, Log> {
     LOG.lock().unwrap_or_else(PoisonError::into_inner)
@@ -48,6 +51,18 @@ pub fn open(sink: Sink, level: Level) {
     log.sink = sink;
     log.level = level;
     log.syslog = None;
+}
+
+/// Where lines go.
+pub fn sink() -> Sink {
+    the_log().sink
+}
+
+/// Connects to the system's log now, if lines go there, and never again: for a process that will be shut in. What it cannot send after that is lost.
+pub fn settle() {
+    let mut log = the_log();
+    log.syslog = if log.sink == Sink::Syslog { connect().map(|logger| (std::process::id(), logger)) } else { None };
+    log.settled = true;
 }
 
 /// Whether the system's log can be reached.
@@ -84,24 +99,43 @@ impl Log {
     /// restarted fails.
     fn send(&mut self, level: Level, line: &str) {
         let pid = std::process::id();
+        let line = format!("<{}>{} imapd[{pid}]: {line}", FACILITY_MAIL | level.number(), timestamp());
         for _ in 0..2 {
-            if self.syslog.as_ref().is_none_or(|(maker, _)| *maker != pid) {
+            if self.syslog.as_ref().is_none_or(|(maker, _)| *maker != pid) && !self.settled {
                 self.syslog = connect().map(|logger| (pid, logger));
             }
             let Some((_, logger)) = &mut self.syslog else { return };
-            let sent = match level {
-                Level::Error => logger.err(line),
-                Level::Warning => logger.warning(line),
-                Level::Notice => logger.notice(line),
-                Level::Info => logger.info(line),
-                Level::Debug => logger.debug(line),
-            };
-            if sent.is_ok() {
+            // Not by the library's own formatter: it looks for the time zone in files, each time.
+            if logger.backend.write_fmt(format_args!("{line}")).is_ok() || self.settled {
                 return;
             }
             self.syslog = None;
         }
     }
+}
+
+/// The facility of RFC 3164 section 4.1.1, in its place beside the level.
+const FACILITY_MAIL: u8 = 2 << 3;
+
+impl Level {
+    /// The severity of RFC 3164 section 4.1.1.
+    fn number(self) -> u8 {
+        match self {
+            Level::Error => 3,
+            Level::Warning => 4,
+            Level::Notice => 5,
+            Level::Info => 6,
+            Level::Debug => 7,
+        }
+    }
+}
+
+/// `Nov  3 04:05:06` in local time (RFC 3164 section 4.1.2).
+fn timestamp() -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let now = clock::local_now();
+    let month = MONTHS.get(usize::from(now.month)).unwrap_or(&"Jan");
+    format!("{month} {:2} {:02}:{:02}:{:02}", now.day, now.hour, now.minute, now.second)
 }
 
 fn connect() -> Option<Logger<LoggerBackend, Formatter3164>> {

@@ -55,6 +55,8 @@ const HOMES: &[(&str, &str)] = &[
     ("nix", "sys"),
     ("libc", "sys"),
     ("signal_hook", "sys"),
+    ("landlock", "sys"),
+    ("seccompiler", "sys"),
     ("rustls", "transport"),
     ("ring", "transport"),
     ("pam_client2", "auth"),

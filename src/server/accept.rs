@@ -9,7 +9,6 @@ use crate::log::{Level, log};
 use crate::sys::poll::{Watch, poll};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::socket;
-use crate::transport::tls::TlsConfig;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -32,7 +31,7 @@ pub trait Launcher {
     fn attend(&mut self);
 
     /// Has the connection served.
-    fn launch(&mut self, connection: Connection, tls: Option<TlsConfig>) -> Result<(), Refused>;
+    fn launch(&mut self, connection: Connection, certificates: &mut Certificates) -> Result<(), Refused>;
 
     /// Connections that have not ended.
     fn running(&self) -> usize;
@@ -86,6 +85,7 @@ pub fn run(listeners: Vec<Listener>, mut certificates: Certificates, launcher: &
             }
         }
         launcher.attend();
+        certificates.attend();
         if acceptor.listeners.is_empty() && launcher.running() == 0 {
             log!(Level::Notice, "stopped");
             return;
@@ -138,7 +138,7 @@ impl Acceptor {
                 let goodbye = socket.try_clone().ok();
                 let connection = Connection::new(socket.into(), listener.protocol);
                 let address = connection.peer.address;
-                match launcher.launch(connection, certificates.current()) {
+                match launcher.launch(connection, certificates) {
                     Ok(()) => {}
                     Err(Refused::Limit(why)) => {
                         let host = address.map_or_else(|| "-".to_owned(), |address| address.to_string());

@@ -1,27 +1,89 @@
-//! The certificate and key that new connections get; read again when the files change.
+//! The certificates that new connections get; read again when the files change.
 
 use super::config::Config;
+use super::keeper::{Channel, Keeper};
 use crate::log::{Level, log};
+use crate::transport::signing::{Files, PrivateKeys};
 use crate::transport::tls::TlsConfig;
+use std::net::IpAddr;
+use std::os::fd::RawFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How often the files are looked at, at most: a new connection is what looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The files, what was read of them, and when they were last looked at.
+/// How long to wait at most before a keeper that ends again and again is started once more. One that lasted longer than this is started at once.
+const LONGEST_REST: Duration = Duration::from_secs(64);
+
+/// What is served with TLS.
 pub struct Certificates {
     /// `None`: no TLS.
-    files: Option<Files>,
+    loaded: Option<Loaded>,
 }
 
-struct Files {
-    certificate: PathBuf,
-    key: PathBuf,
-    config: TlsConfig,
-    stamp: [Stamp; 2],
+struct Loaded {
+    files: Vec<Files>,
+    keys: Keys,
+    stamps: Vec<Stamp>,
     looked: Instant,
+}
+
+/// Who has the private keys.
+enum Keys {
+    /// This process.
+    Here(TlsConfig),
+    /// A process of their own, `None` while there is none.
+    Kept { keeper: Option<Keeper>, rest: Rest },
+}
+
+/// When the next keeper may be started, after so many that did not last.
+#[derive(Default)]
+struct Rest {
+    length: Duration,
+    until: Option<Instant>,
+}
+
+impl Rest {
+    fn is_over(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() >= until)
+    }
+
+    /// The first is replaced at once, each further one after twice the time.
+    fn after(&mut self, lasted: Duration) {
+        if lasted > LONGEST_REST {
+            self.length = Duration::ZERO;
+        }
+        self.until = Some(Instant::now() + self.length);
+        self.length = (self.length * 2).clamp(Duration::from_secs(1), LONGEST_REST);
+    }
+}
+
+/// What one connection gets.
+pub enum Tls {
+    Here(TlsConfig),
+    Kept(Channel),
+}
+
+impl Tls {
+    /// The way to the keeper.
+    pub fn descriptor(&self) -> Option<RawFd> {
+        match self {
+            Tls::Here(_) => None,
+            Tls::Kept(channel) => Some(channel.descriptor()),
+        }
+    }
+
+    /// To be called in the process that serves the connection.
+    pub fn into_config(self) -> Option<TlsConfig> {
+        match self {
+            Tls::Here(config) => Some(config),
+            Tls::Kept(channel) => {
+                channel.into_tls().inspect_err(|error| log!(Level::Error, "no TLS for a connection: {error}")).ok()
+            }
+        }
+    }
 }
 
 /// Device, inode, size and time of change, be it only of the permissions; `None` while the file cannot be looked at.
@@ -32,52 +94,133 @@ fn stamp(path: &Path) -> Stamp {
     Some((metadata.dev(), metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec()))
 }
 
+fn stamps(files: &[Files]) -> Vec<Stamp> {
+    files.iter().flat_map(|(certificate, key)| [stamp(certificate), stamp(key)]).collect()
+}
+
 impl Certificates {
-    /// The error is one line for the administrator.
+    /// With the keys in this process. The error is one line for the administrator.
     pub fn load(config: &Config) -> Result<Self, String> {
-        let Some((certificate, key)) = &config.tls_files else { return Ok(Self { files: None }) };
-        // Before they are read: a change in between is then seen as one.
-        let stamp = [stamp(certificate), stamp(key)];
-        let config = TlsConfig::load(certificate, key)?;
-        let (certificate, key) = (certificate.clone(), key.clone());
-        Ok(Self { files: Some(Files { certificate, key, config, stamp, looked: Instant::now() }) })
+        Self::with(config, |files| Ok(Keys::Here(TlsConfig::with_keys(PrivateKeys::load(files)?)?)))
     }
 
-    /// What a new connection gets.
-    pub fn current(&mut self) -> Option<TlsConfig> {
-        let files = self.files.as_mut()?;
-        if files.looked.elapsed() >= LOOK_EVERY {
-            files.looked = Instant::now();
-            if [stamp(&files.certificate), stamp(&files.key)] != files.stamp {
-                files.reload();
+    /// With the keys in a process of their own, and in no other. The error is one line for the administrator.
+    pub fn load_in_keeper(config: &Config) -> Result<Self, String> {
+        Self::with(config, |files| Ok(Keys::Kept { keeper: Some(Keeper::start(files)?), rest: Rest::default() }))
+    }
+
+    fn with(config: &Config, load: impl FnOnce(&[Files]) -> Result<Keys, String>) -> Result<Self, String> {
+        let files = config.tls_files.clone();
+        if files.is_empty() {
+            return Ok(Self { loaded: None });
+        }
+        // Before they are read: a change in between is then seen as one.
+        let stamps = stamps(&files);
+        let keys = load(&files)?;
+        Ok(Self { loaded: Some(Loaded { files, keys, stamps, looked: Instant::now() }) })
+    }
+
+    /// What a new connection from this address gets.
+    pub fn current(&mut self, address: Option<IpAddr>) -> Option<Tls> {
+        let loaded = self.loaded.as_mut()?;
+        if loaded.looked.elapsed() >= LOOK_EVERY {
+            loaded.looked = Instant::now();
+            if stamps(&loaded.files) != loaded.stamps {
+                loaded.reload();
             }
         }
-        Some(files.config.clone())
+        match &loaded.keys {
+            Keys::Here(config) => Some(Tls::Here(config.clone())),
+            Keys::Kept { keeper, .. } => {
+                let host = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+                match keeper.as_ref()?.channel(&host) {
+                    Ok(channel) => Some(Tls::Kept(channel)),
+                    Err(error) => {
+                        log!(Level::Error, "no TLS for a connection: {error} host=[{host}]");
+                        None
+                    }
+                }
+            }
+        }
     }
 
-    /// What was loaded at the start.
+    /// What was loaded at the start into this process.
     pub fn loaded(&self) -> Option<TlsConfig> {
-        self.files.as_ref().map(|files| files.config.clone())
+        match &self.loaded.as_ref()?.keys {
+            Keys::Here(config) => Some(config.clone()),
+            Keys::Kept { .. } => None,
+        }
     }
 
     /// Reads the files whether or not they look changed.
     pub fn reload(&mut self) {
-        if let Some(files) = &mut self.files {
-            files.reload();
+        if let Some(loaded) = &mut self.loaded {
+            loaded.reload();
+        }
+    }
+
+    /// Sees to it that there is a keeper. To be called after each wait.
+    pub fn attend(&mut self) {
+        if let Some(loaded) = &mut self.loaded {
+            loaded.attend();
         }
     }
 }
 
-impl Files {
+impl Loaded {
     /// The old ones stay on any error. Half-written files are tried again when they have changed once more.
     fn reload(&mut self) {
-        self.stamp = [stamp(&self.certificate), stamp(&self.key)];
-        match TlsConfig::load(&self.certificate, &self.key) {
-            Ok(config) => {
-                self.config = config;
-                log!(Level::Notice, "certificate loaded from {}", self.certificate.display());
+        self.stamps = stamps(&self.files);
+        let failed = match &mut self.keys {
+            Keys::Here(config) => {
+                PrivateKeys::load(&self.files).and_then(TlsConfig::with_keys).map(|new| *config = new)
+            }
+            // The one before ends when the handshakes that need it have.
+            Keys::Kept { keeper, .. } => Keeper::start(&self.files).map(|new| *keeper = Some(new)),
+        };
+        match failed {
+            Ok(()) => {
+                for (certificate, _) in &self.files {
+                    log!(Level::Notice, "certificate loaded from {}", certificate.display());
+                }
             }
             Err(error) => log!(Level::Error, "{error}; the certificate loaded before stays in use"),
         }
+    }
+
+    fn attend(&mut self) {
+        let Keys::Kept { keeper, rest } = &mut self.keys else { return };
+        if let Some(ended) = keeper.take_if(|keeper| keeper.is_gone()) {
+            rest.after(ended.age());
+            log!(Level::Error, "the keeper of the private keys has ended; another is started");
+        }
+        if keeper.is_none() && rest.is_over() {
+            match Keeper::start(&self.files) {
+                Ok(new) => *keeper = Some(new),
+                Err(error) => {
+                    rest.after(Duration::ZERO);
+                    log!(Level::Error, "{error}; there is no TLS until one can be started");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keeper_that_does_not_last_is_started_again_ever_more_slowly() {
+        let mut rest = Rest::default();
+        rest.after(Duration::ZERO);
+        assert!(rest.is_over());
+        for _ in 0..20 {
+            rest.after(Duration::ZERO);
+            assert!(!rest.is_over());
+        }
+        assert_eq!(rest.length, LONGEST_REST);
+        rest.after(LONGEST_REST * 2);
+        assert!(rest.is_over());
     }
 }

@@ -1,12 +1,12 @@
 //! The process of one connection: root until somebody has logged in, then that user, to its end.
 
+use super::certificates::Tls;
 use super::connection::{Connection, Service, serve};
 use crate::auth::Account;
 use crate::log;
 use crate::sys::process;
 use crate::sys::signal::{Blocked, Signal, Signals};
 use crate::sys::socket;
-use crate::transport::tls::TlsConfig;
 use crate::transport::wait::Stop;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,16 +16,12 @@ use std::sync::Arc;
 pub const LONGEST_QUESTION: usize = crate::limits::USER;
 
 /// Serves the connection in a process that has just been forked, with all signals blocked and none caught.
-pub fn run(
-    connection: Connection,
-    service: &Service,
-    tls: Option<TlsConfig>,
-    question: OwnedFd,
-    blocked: Blocked,
-) -> ! {
+pub fn run(connection: Connection, service: &Service, tls: Option<Tls>, question: OwnedFd, blocked: Blocked) -> ! {
     let served = catch_unwind(AssertUnwindSafe(|| {
         log::close_descriptors();
-        process::close_all_but(&[connection.socket.as_raw_fd(), question.as_raw_fd()]);
+        let mut kept = vec![connection.socket.as_raw_fd(), question.as_raw_fd()];
+        kept.extend(tls.as_ref().and_then(Tls::descriptor));
+        process::close_all_but(&kept);
         process::start_session();
         process::hide_memory();
         process::set_private_umask();
@@ -35,7 +31,8 @@ pub fn run(
             return;
         }
         let mut question = Some(question);
-        serve(connection, service, tls.as_ref(), stop, &mut |account| ask(question.take(), account));
+        let tls = tls.and_then(Tls::into_config);
+        serve(connection, service, tls, stop, &mut |account| ask(question.take(), account));
     }));
     process::exit_now(i32::from(served.is_err()));
 }

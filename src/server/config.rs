@@ -3,6 +3,7 @@
 use crate::limits;
 use crate::log::Sink;
 use crate::session::capabilities::Withheld;
+use crate::transport::signing::Files;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,9 @@ pub enum Arity {
     Once,
     Repeated,
 }
+
+/// Certificates, counted in an octet where they are asked for.
+const MOST_CERTIFICATES: usize = 255;
 
 /// The options that choose a mode. One on the command line puts those of the file out of force.
 const MODES: [&str; 3] = ["fork", "inetd", "preauth"];
@@ -156,8 +160,8 @@ pub struct Config {
     pub tls_port: Option<u16>,
     /// TLS from the first octet on `port`, or on standard input.
     pub implicit_tls: bool,
-    /// Certificate and key.
-    pub tls_files: Option<(PathBuf, PathBuf)>,
+    /// Certificates, each with its key; the first is for clients that ask for none by name. Empty: no TLS.
+    pub tls_files: Vec<Files>,
     pub storage: Storage,
     /// Indexes are kept in this directory, under the users' names, instead of beside the mail.
     pub index_path: Option<PathBuf>,
@@ -190,15 +194,21 @@ impl Config {
         let mode = mode(settings, facts)?;
         let implicit_tls = settings.has("tls") && mode != Mode::PreAuth;
         let tls_port = settings.number("tls-port")?;
-        let tls_files = match (settings.path("cert"), settings.path("key")) {
+        let (certificates, keys) = (settings.all("cert"), settings.all("key"));
+        let tls_files: Vec<Files> = match (certificates.len(), keys.len()) {
             // They are root's, and there is nothing to encrypt.
-            _ if mode == Mode::PreAuth => None,
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            (None, None) if settings.has("tls") => return Err("--tls needs --cert and --key".to_owned()),
-            (None, None) if tls_port.is_some() => return Err("--tls-port needs --cert and --key".to_owned()),
-            (None, None) => None,
-            (Some(_), None) => return Err("--cert needs --key".to_owned()),
-            (None, Some(_)) => return Err("--key needs --cert".to_owned()),
+            _ if mode == Mode::PreAuth => Vec::new(),
+            (0, 0) if settings.has("tls") => return Err("--tls needs --cert and --key".to_owned()),
+            (0, 0) if tls_port.is_some() => return Err("--tls-port needs --cert and --key".to_owned()),
+            (_, 0) if !certificates.is_empty() => return Err("--cert needs --key".to_owned()),
+            (0, _) if !keys.is_empty() => return Err("--key needs --cert".to_owned()),
+            (certificates, keys) if certificates != keys => {
+                return Err("there must be as many --key as --cert, in the same order".to_owned());
+            }
+            (count, _) if count > MOST_CERTIFICATES => {
+                return Err(format!("there may be {MOST_CERTIFICATES} certificates, not {count}"));
+            }
+            _ => certificates.into_iter().map(PathBuf::from).zip(keys.into_iter().map(PathBuf::from)).collect(),
         };
         let storage = storage(settings, facts, mode)?;
         let demo = settings.has("demo");
@@ -325,6 +335,10 @@ mod tests {
     fn tls_moves_the_port_and_needs_its_files() {
         let tls = [("tls", ""), ("cert", "c"), ("key", "k")];
         assert_eq!(config(&tls, USER).unwrap().port, 993);
+        let two = [("cert", "a"), ("key", "b"), ("cert", "c"), ("key", "d")];
+        let pairs = [("a".into(), "b".into()), ("c".into(), "d".into())];
+        assert_eq!(config(&two, USER).unwrap().tls_files, pairs);
+        assert!(config(&two[..3], USER).unwrap_err().contains("as many"));
         for missing in [&tls[..1], &tls[..2], &tls[1..2], &[("tls-port", "993")]] {
             assert!(config(missing, USER).unwrap_err().contains("needs"), "{missing:?}");
         }

@@ -177,17 +177,19 @@ fn peer(address: SocketAddr) -> Peer {
 pub fn serve(
     connection: Connection,
     service: &Service,
-    tls: Option<&TlsConfig>,
+    tls: Option<TlsConfig>,
     stop: Stop,
     admit: &mut dyn FnMut(&Account) -> bool,
 ) {
     let Connection { socket, peer, protocol } = connection;
     let client = Client { peer, protocol };
     let mut authenticator = Recorded(service.authenticator());
-    let (account, channel, tag) = match welcome(socket, &client, &service.offer, tls, stop, &mut authenticator) {
+    let (account, channel, tag) = match welcome(socket, &client, &service.offer, tls.as_ref(), stop, &mut authenticator) {
         LoginOutcome::LoggedIn { account, channel, tag } => (account, channel, tag),
         LoginOutcome::Ended(reason) => return client.log_end(&reason),
     };
+    // With it goes the way to the private key.
+    drop(tls);
     let greeting = Greeting::LoggedIn(tag);
     if !admit(&account) {
         return refuse(channel, &greeting, &client.too_many_sessions(&account));

@@ -63,6 +63,6 @@ pub fn run(socket: OwnedFd, config: &Config, service: &Service, certificates: &C
         slot = None;
         true
     };
-    serve(connection, service, tls.as_ref(), child::stop(), &mut admit);
+    serve(connection, service, tls, child::stop(), &mut admit);
     Ok(())
 }

@@ -74,7 +74,7 @@ pub fn open(config: &Config) -> Result<Vec<Listener>, String> {
             let address = socket.local_addr().map_err(|error| failed(&error))?;
             // The port tells: a socket unit has no other way to say it.
             let is_tls = config.implicit_tls || Some(address.port()) == config.tls_port || address.port() == 993;
-            if is_tls && config.tls_files.is_none() {
+            if is_tls && config.tls_files.is_empty() {
                 return Err(failed(&"port 993 needs --cert and --key"));
             }
             let protocol = if is_tls { Protocol::Imaps } else { Protocol::Imap };

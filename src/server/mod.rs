@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! --fork     listener  root          accepts, counts, forks, reaps; reads no octet from a client    accept, processes
+//!             ├ keeper _imapd        has the private keys, signs; in an empty directory              keeper
 //!             └ child  root → user   TLS, login, then the user's session                            child
 //!                └ pam root          one password check                                             auth::pam
 //! --inetd    the child alone, which counts itself                                                   inetd, slots
@@ -19,6 +20,7 @@ mod connection;
 mod counts;
 pub mod fsck;
 mod inetd;
+mod keeper;
 mod listener;
 mod notify;
 mod preauth;
@@ -54,7 +56,14 @@ pub fn run(config: Config) -> Result<(), String> {
     }));
     // Read /etc/localtime while it can be seen: sessions have no environment, and may be shut in.
     clock::zone_at(0);
-    let certificates = Certificates::load(&config)?;
+    let certificates = match config.mode {
+        Mode::Fork => {
+            // The keeper has no other log.
+            log::open(sink(&config), Level::Info);
+            Certificates::load_in_keeper(&config)?
+        }
+        _ => Certificates::load(&config)?,
+    };
     let service = Service::new(&config)?;
     match config.mode {
         Mode::PreAuth => {
@@ -100,10 +109,12 @@ pub fn check(config: &Config) -> Result<String, String> {
             lines.push(format!("listen: {endpoint}"));
         }
     }
-    lines.push(match &config.tls_files {
-        None => "tls: none".to_owned(),
-        Some((certificate, key)) => format!("tls: certificate {}, key {}", certificate.display(), key.display()),
-    });
+    if config.tls_files.is_empty() {
+        lines.push("tls: none".to_owned());
+    }
+    for (certificate, key) in &config.tls_files {
+        lines.push(format!("tls: certificate {}, key {}", certificate.display(), key.display()));
+    }
     lines.push(match &config.storage {
         Storage::Memory => "mail: in memory".to_owned(),
         Storage::Maildir(Place::Home) => "mail: ~/Maildir".to_owned(),

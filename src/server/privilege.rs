@@ -3,6 +3,7 @@
 use super::config::Place;
 use crate::auth::Account;
 use crate::storage::StoreError;
+use crate::sys::user::Unprivileged;
 use crate::sys::{credentials, process, user};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -28,6 +29,25 @@ pub fn become_user(account: &Account) -> io::Result<()> {
     process::limit_descriptors(DESCRIPTORS);
     process::clear_environment();
     Ok(())
+}
+
+/// The root directory of processes that need no file. It is made when it is missing, as after each boot.
+const EMPTY: &str = "/run/imapd-empty";
+
+/// This process has no rights and sees no file from now on, for good. An error means that it may be anything: end it.
+pub fn become_nobody(account: &Unprivileged) -> io::Result<()> {
+    let directory = Path::new(EMPTY);
+    match std::fs::DirBuilder::new().mode(0o555).create(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(io::Error::other(format!("{EMPTY}: {error}")));
+        }
+        _ => {}
+    }
+    process::clear_environment();
+    credentials::shut_into(directory)?;
+    credentials::become_unprivileged(account.uid, account.gid)?;
+    process::hide_memory();
+    process::forbid_processes()
 }
 
 /// Where this account's Maildir is. To be called as the user: only what the user may see is looked at.

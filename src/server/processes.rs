@@ -1,7 +1,7 @@
 //! `--fork`: a process for each connection.
 
 use super::accept::{self, Launcher, Refused};
-use super::certificates::Certificates;
+use super::certificates::{Certificates, Tls};
 use super::child;
 use super::config::Config;
 use super::connection::{Connection, Service};
@@ -11,7 +11,6 @@ use crate::log::{Level, log};
 use crate::sys::process::{self, Ended, Forked, Pid};
 use crate::sys::signal::{self, Signal, Signals};
 use crate::sys::socket;
-use crate::transport::tls::TlsConfig;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,7 +19,6 @@ use std::time::Instant;
 /// Runs until told to end. The error is of the start.
 pub fn run(listeners: Vec<Listener>, config: &Config, service: Service, certificates: Certificates) -> io::Result<()> {
     process::silence_input_and_output()?;
-    // The private key is in it.
     process::hide_memory();
     let caught = [Signal::Terminate, Signal::Interrupt, Signal::Reload, Signal::ChildEnded];
     let mut processes = Processes {
@@ -57,22 +55,30 @@ impl Launcher for Processes {
             child.answer(&mut self.counts);
         }
         while let Some((pid, ended)) = process::reap() {
-            let Some(child) = self.children.remove(&pid) else { continue };
+            let child = self.children.remove(&pid);
+            // What is no session is a keeper of the private keys.
+            let what = if child.is_some() { "session" } else { "keeper" };
+            let seconds = child.as_ref().map_or(0, |child| child.began.elapsed().as_secs());
             match ended {
                 Ended::Exit(0) => {}
-                Ended::Exit(code) => log!(Level::Error, "session process {pid} ended with status {code}"),
+                Ended::Exit(code) => log!(Level::Error, "{what} process {pid} ended with status {code}"),
+                Ended::Signal(signal) if child.is_none() => {
+                    log!(Level::Error, "{what} process {pid} was killed by signal {signal}");
+                }
                 Ended::Signal(signal) => {
-                    let seconds = child.began.elapsed().as_secs();
-                    log!(Level::Error, "session process {pid} was killed by signal {signal} after {seconds} seconds");
+                    log!(Level::Error, "{what} process {pid} was killed by signal {signal} after {seconds} seconds");
                 }
             }
-            self.counts.remove(child.slot);
+            if let Some(child) = child {
+                self.counts.remove(child.slot);
+            }
         }
     }
 
-    fn launch(&mut self, connection: Connection, tls: Option<TlsConfig>) -> Result<(), Refused> {
+    fn launch(&mut self, connection: Connection, certificates: &mut Certificates) -> Result<(), Refused> {
         let source = Source::of(connection.peer.address);
         let slot = self.counts.add(source).map_err(Refused::Limit)?;
+        let tls = certificates.current(connection.peer.address);
         match self.fork(connection, tls) {
             Ok((pid, question)) => {
                 let began = Instant::now();
@@ -102,7 +108,7 @@ impl Launcher for Processes {
 }
 
 impl Processes {
-    fn fork(&mut self, connection: Connection, tls: Option<TlsConfig>) -> io::Result<(Pid, OwnedFd)> {
+    fn fork(&mut self, connection: Connection, tls: Option<Tls>) -> io::Result<(Pid, OwnedFd)> {
         let (ours, theirs) = socket::message_pair()?;
         // A signal for the child that came before it has put its own house in order would be handled as ours.
         let blocked = signal::block()?;

@@ -1,7 +1,7 @@
 //! One process, a thread for each connection, no change of user: development, tests, virtual users.
 
 use super::accept::{self, Launcher, Refused};
-use super::certificates::Certificates;
+use super::certificates::{Certificates, Tls};
 use super::config::{Config, Storage};
 use super::connection::{Connection, Service, serve};
 use super::counts::{Counts, Slot, Source};
@@ -11,7 +11,6 @@ use crate::storage::maildir;
 use crate::sys::credentials;
 use crate::sys::process;
 use crate::sys::signal::{Signal, Signals};
-use crate::transport::tls::TlsConfig;
 use crate::transport::wait::Stop;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -89,16 +88,17 @@ impl Launcher for Threads {
         while matches!(self.ended.read(&mut octets), Ok(1..)) {}
     }
 
-    fn launch(&mut self, connection: Connection, tls: Option<TlsConfig>) -> Result<(), Refused> {
+    fn launch(&mut self, connection: Connection, certificates: &mut Certificates) -> Result<(), Refused> {
         let source = Source::of(connection.peer.address);
         let end = self.end.try_clone().map_err(Refused::Exhausted)?;
         let slot = with_counts(&self.counts, |counts| counts.add(source)).map_err(Refused::Limit)?;
         let mut place = Place { counts: self.counts.clone(), slot: Some(slot), end };
+        let tls = certificates.current(connection.peer.address).and_then(Tls::into_config);
         let (service, stop) = (self.service.clone(), self.stopped.clone());
         let thread = move || {
             // The panic hook has logged it; only this connection ends.
             let _ = catch_unwind(AssertUnwindSafe(|| {
-                serve(connection, &service, tls.as_ref(), stop, &mut |account| {
+                serve(connection, &service, tls, stop, &mut |account| {
                     let Place { counts, slot, .. } = &mut place;
                     slot.as_mut().is_some_and(|slot| with_counts(counts, |counts| counts.log_in(slot, &account.name)))
                 });

@@ -1,7 +1,9 @@
 //! Become another user for good, and prove that there is no way back.
 
+use super::file::Dir;
 use nix::unistd::{Gid, Uid, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid};
 use std::io;
+use std::path::Path;
 
 /// Whether this process may do anything.
 pub fn is_root() -> bool {
@@ -28,6 +30,37 @@ pub fn become_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
     verify(uid, gid, groups)
 }
 
+/// The process is this account of no rights from now on, in no group but the account's own. An error means that it may be anything: end it.
+pub fn become_unprivileged(uid: u32, gid: u32) -> io::Result<()> {
+    if gid == 0 {
+        return Err(io::Error::other("the group of root is not one of no rights"));
+    }
+    become_user(uid, gid, &[])
+}
+
+/// This directory is all that the process can see of the file system from now on: one of root's, that nobody may write and where nothing is. Only as root.
+pub fn shut_into(directory: &Path) -> io::Result<()> {
+    let dir = Dir::open_itself(directory)?;
+    let wrong = |what: &str| Err(io::Error::other(format!("{} {what}", directory.display())));
+    let stat = dir.stat_self()?;
+    if stat.owner != 0 {
+        return wrong("does not belong to root");
+    }
+    if stat.mode & 0o022 != 0 {
+        return wrong("can be written by others than root");
+    }
+    let mut is_empty = true;
+    dir.each(|_, _| is_empty = false)?;
+    if !is_empty {
+        return wrong("is not empty");
+    }
+    // By descriptor: the path may mean another directory by now.
+    nix::unistd::fchdir(&dir)?;
+    nix::unistd::chroot(".")?;
+    nix::unistd::chdir("/")?;
+    Ok(())
+}
+
 fn verify(uid: Uid, gid: Gid, mut groups: Vec<Gid>) -> io::Result<()> {
     let uids = getresuid()?;
     let gids = getresgid()?;
@@ -45,6 +78,10 @@ fn verify(uid: Uid, gid: Gid, mut groups: Vec<Gid>) -> io::Result<()> {
     let root = Uid::from_raw(0);
     if nix::unistd::setuid(root).is_ok() || setresuid(root, root, root).is_ok() {
         return Err(io::Error::other("the process can become root again"));
+    }
+    let group = Gid::from_raw(0);
+    if setgroups(&[group]).is_ok() || gid != group && setresgid(group, group, group).is_ok() {
+        return Err(io::Error::other("the process can win groups again"));
     }
     Ok(())
 }

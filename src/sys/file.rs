@@ -9,7 +9,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, fdatasync, linkat, unlinkat};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// An open directory. It stays the same directory whatever its path comes to mean.
@@ -81,6 +81,12 @@ impl From<FileStat> for Stat {
 
 const BASE: OFlag = OFlag::O_CLOEXEC.union(OFlag::O_NOCTTY);
 const CONTENT: OFlag = BASE.union(OFlag::O_NOFOLLOW).union(OFlag::O_NONBLOCK);
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
 
 impl Dir {
     /// Opens a directory by path, following symbolic links.

@@ -9,6 +9,7 @@ pub mod lmdb;
 pub mod lock;
 pub mod poll;
 pub mod process;
+pub mod sandbox;
 pub mod signal;
 pub mod socket;
 pub mod user;

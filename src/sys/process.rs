@@ -167,6 +167,12 @@ pub fn hide_memory() {
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
 }
 
+/// What this process has in memory now, and what becomes of it, is not written to swap. False where that is not allowed.
+pub fn lock_memory() -> bool {
+    use nix::sys::mman::{MlockAllFlags, mlockall};
+    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT)).is_ok()
+}
+
 /// At most so many descriptors.
 pub fn limit_descriptors(most: u64) {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {

@@ -97,6 +97,15 @@ pub fn restore_defaults() {
     }
 }
 
+/// Signals that would end a daemon are ignored from now on, and what was caught is no more: for a forked process that ends by itself.
+pub fn ignore_all() {
+    restore_defaults();
+    for signal in [Signal::Terminate, Signal::Interrupt, Signal::Reload] {
+        // SAFETY: to ignore a signal runs no code of this process.
+        unsafe { libc::signal(signal.number(), libc::SIG_IGN) };
+    }
+}
+
 /// While this lives no signal reaches the thread; those that came meanwhile are delivered at its end.
 pub struct Blocked(SigSet);
 

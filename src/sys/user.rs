@@ -39,6 +39,29 @@ pub fn of_this_process() -> io::Result<Option<User>> {
     Ok(nix::unistd::User::from_uid(Uid::effective())?.map(User::from))
 }
 
+/// The account that exists for this program alone: for what happens before login.
+const OWN: &str = "_imapd";
+/// What many others use too, and so can look into each other's processes.
+const SHARED: &str = "nobody";
+
+/// An account without rights, and what to tell the administrator of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unprivileged {
+    pub uid: u32,
+    pub gid: u32,
+    pub warning: Option<String>,
+}
+
+/// The account for what needs no rights: one of our own, or else the one that everybody uses.
+pub fn unprivileged() -> io::Result<Unprivileged> {
+    if let Some(user) = by_name(OWN)? {
+        return Ok(Unprivileged { uid: user.uid, gid: user.gid, warning: None });
+    }
+    let user = by_name(SHARED)?.ok_or_else(|| io::Error::other(format!("there is no account {OWN}")))?;
+    let warning = format!("there is no account {OWN}; {SHARED} is used, which other services may use too");
+    Ok(Unprivileged { uid: user.uid, gid: user.gid, warning: Some(warning) })
+}
+
 /// All groups of an account, `gid` among them.
 pub fn groups(name: &str, gid: u32) -> io::Result<Vec<u32>> {
     let _sealed = sealed();

@@ -2,6 +2,7 @@
 
 pub mod handover;
 mod records;
+pub mod signing;
 mod suite;
 pub mod tls;
 pub mod wait;

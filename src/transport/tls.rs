@@ -1,11 +1,12 @@
 //! rustls server sessions; loading and reloading of certificates; what may be negotiated.
 
 use super::handover::TrafficSecrets;
+use super::signing::{self, Presented, PrivateKeys, Sign};
 use crate::sys::credentials::effective_uid;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::NoServerSessionStorage;
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,27 +20,28 @@ pub struct TlsConfig {
 impl TlsConfig {
     /// From a PEM file with the chain (the server's certificate first) and one with the key (PKCS#8, PKCS#1 or SEC1).
     /// The error is one line for the administrator.
-    ///
+    pub fn load(certificate: &Path, key: &Path) -> Result<Self, String> {
+        Self::with_keys(PrivateKeys::load(&[(certificate.to_owned(), key.to_owned())])?)
+    }
+
+    /// Signs in this process. The first certificate is for clients that ask for no name that another has.
+    pub fn with_keys(keys: PrivateKeys) -> Result<Self, String> {
+        Self::new(keys.into_resolver())
+    }
+
+    /// The same, but somebody else has the keys.
+    pub fn signed_elsewhere(presented: &[Presented], sign: Arc<dyn Sign>) -> Result<Self, String> {
+        Self::new(signing::resolver(presented, &sign))
+    }
+
     /// TLS 1.2 and 1.3. No tickets and no session cache: with a process per connection they would not be found again,
     /// and a key that opens recorded traffic would live on.
-    pub fn load(certificate: &Path, key: &Path) -> Result<Self, String> {
-        let chain = chain(certificate)?;
-        let secret = secret(key)?;
+    fn new(resolver: Arc<dyn ResolvesServerCert>) -> Result<Self, String> {
         let mut server = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(|error| error.to_string())?
             .with_no_client_auth()
-            .with_single_cert(chain, secret)
-            .map_err(|error| match error {
-                rustls::Error::InconsistentKeys(_) => {
-                    format!(
-                        "the key in {} does not belong to the certificate in {}",
-                        key.display(),
-                        certificate.display()
-                    )
-                }
-                error => format!("{} and {}: {error}", certificate.display(), key.display()),
-            })?;
+            .with_cert_resolver(resolver);
         // A client that offers other protocols only is refused: it took us for another server. One that offers none is
         // served.
         server.alpn_protocols = vec![b"imap".to_vec()];
@@ -58,7 +60,7 @@ impl TlsConfig {
     }
 }
 
-fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let failed = |error| format!("cannot read the certificate {}: {}", path.display(), plain(error));
     let chain = CertificateDer::pem_file_iter(path).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     if chain.is_empty() { Err(format!("there is no certificate in {}", path.display())) } else { Ok(chain) }
@@ -81,7 +83,7 @@ fn check_permissions(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn secret(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+pub(super) fn secret(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     check_permissions(path)?;
     PrivateKeyDer::from_pem_file(path).map_err(|error| match error {
         rustls::pki_types::pem::Error::NoItemsFound => format!("there is no private key in {}", path.display()),

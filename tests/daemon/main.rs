@@ -12,6 +12,7 @@ mod fsck;
 mod homes;
 mod hostile;
 mod inetd;
+mod keeper;
 mod load;
 mod log;
 mod memory;

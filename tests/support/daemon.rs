@@ -44,10 +44,17 @@ pub fn directory() -> tempfile::TempDir {
 
 /// Makes `NAME.crt` and `NAME.key` in a directory.
 pub fn certificate(directory: &Path, name: &str) -> (String, String) {
+    certificate_for(directory, name, &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "DNS:localhost")
+}
+
+/// The same with a key of this kind (as `openssl req -newkey` is told) and these names.
+pub fn certificate_for(directory: &Path, name: &str, kind: &[&str], names: &str) -> (String, String) {
     let path = |end: &str| directory.join(format!("{name}.{end}")).to_str().unwrap().to_owned();
     let (certificate, key) = (path("crt"), path("key"));
     let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["req", "-x509", "-newkey"])
+        .args(kind)
+        .args(["-nodes", "-days", "2", "-addext", &format!("subjectAltName={names}")])
         .args(["-subj", &format!("/CN={name}"), "-out", &certificate, "-keyout", &key])
         .output()
         .expect("openssl makes certificates for the tests");
@@ -192,6 +199,16 @@ pub type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
 /// The client's side of a handshake that trusts every certificate.
 pub fn tls(
+    stream: TcpStream,
+    protocols: &[&[u8]],
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> std::io::Result<TlsStream> {
+    tls_to("localhost", stream, protocols, versions)
+}
+
+/// The same with a server of this name.
+pub fn tls_to(
+    name: &str,
     mut stream: TcpStream,
     protocols: &[&[u8]],
     versions: &[&'static rustls::SupportedProtocolVersion],
@@ -203,7 +220,7 @@ pub fn tls(
         .with_custom_certificate_verifier(Arc::new(Credulous))
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-    let name = ServerName::try_from("localhost").unwrap();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
     let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
     while connection.is_handshaking() {
         connection.complete_io(&mut stream)?;
