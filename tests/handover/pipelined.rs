@@ -26,7 +26,7 @@ impl Authenticator for OnlyAlice {
 /// Login here, and the session as another process would hold it.
 fn serve(stream: Stream, socket: UnixStream) {
     let withheld = &Withheld::default();
-    let policy = LoginPolicy { cleartext_allowed: true, tls: None, withheld, peer: Peer::default(), service: "imap" };
+    let policy = LoginPolicy { cleartext_allowed: true, tls: None, withheld, peer: Peer::default() };
     let LoginOutcome::LoggedIn { channel, tag, .. } = login(Channel::new(stream, Stop(None)), &policy, &mut OnlyAlice)
     else {
         panic!("no login")
