@@ -4,19 +4,16 @@
 //! and a module that crashes, exits or hangs costs one login. Modules see standard streams that lead nowhere, and no
 //! other descriptor but the one for the answer.
 
+use super::apart::{Outcome, apart};
 use super::{Account, Accounts, Authenticator, Credentials, Peer, Refusal};
 use super::{are_possible, unix_account, wait_after_failure};
-use crate::limits;
 use crate::log::{Level, log};
-use crate::sys::poll::{Watch, poll};
-use crate::sys::process::{self, Forked};
-use crate::sys::signal;
-use crate::sys::socket;
+use crate::sys::process;
 use pam_client2::{Context, ConversationHandler, ErrorCode, Flag};
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
+use zeroize::Zeroizing;
 
 /// Checks passwords with a PAM service.
 #[derive(Clone)]
@@ -72,37 +69,21 @@ impl Pam {
 
     /// Runs the transaction in another process and waits for its answer.
     fn ask(&self, user: &str, password: &[u8], peer: &Peer) -> io::Result<Answer> {
-        let (ours, theirs) = socket::message_pair()?;
-        let child = match process::fork()? {
-            Forked::Child => {
-                // Whatever happens in here, the copy of our caller's stack must not go on.
-                let answer = std::panic::catch_unwind(|| {
-                    process::die_with_parent();
-                    signal::restore_defaults();
-                    process::close_all_but(&[theirs.as_raw_fd()]);
-                    if process::silence_standard_streams().is_err() {
-                        return Answer::Broken;
-                    }
-                    transaction(&self.service, user, password, peer)
-                });
-                let sent = socket::send_now(&theirs, &[answer.unwrap_or(Answer::Broken) as u8]);
-                process::exit_now(i32::from(sent.is_err()));
-            }
-            Forked::Parent(child) => child,
-        };
-        drop(theirs);
-        let mut octet = [0];
-        let count = match poll(&mut [Watch::input(ours.as_fd())], Some(Instant::now() + limits::TIME_OF_CHECK)) {
-            Ok(true) => socket::receive(&ours, &mut octet).unwrap_or(0),
-            Ok(false) | Err(_) => {
+        let outcome = apart(|| {
+            let answer = match process::silence_standard_streams() {
+                Ok(()) => transaction(&self.service, user, password, peer),
+                Err(_) => Answer::Broken,
+            };
+            Zeroizing::new(vec![answer as u8])
+        })?;
+        Ok(match outcome {
+            Outcome::Answer(octets) => octets.first().map_or(Answer::Broken, |&octet| Answer::from_octet(octet)),
+            Outcome::Late => {
                 log!(Level::Error, "a PAM module of service {} does not answer", self.service);
-                0
+                Answer::Broken
             }
-        };
-        // It has answered or will not: what its modules do at the end is not waited for.
-        process::kill(child);
-        process::wait_for(child)?;
-        Ok(if count == 1 { Answer::from_octet(octet) } else { Answer::Broken })
+            Outcome::Nothing => Answer::Broken,
+        })
     }
 }
 
@@ -116,7 +97,7 @@ enum Answer {
 }
 
 impl Answer {
-    fn from_octet([octet]: [u8; 1]) -> Self {
+    fn from_octet(octet: u8) -> Self {
         match octet {
             1 => Answer::Yes,
             2 => Answer::No,

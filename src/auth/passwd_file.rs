@@ -5,6 +5,7 @@
 //! (`$argon2id$...`); without a scheme the secret's beginning tells it, but for PLAIN. Where a process becomes the
 //! user, a line without uid stands for the system's account of that name.
 
+use super::apart::{Outcome, apart};
 use super::{Account, Accounts, Authenticator, Credentials, Peer, Refusal, UnixAccount};
 use super::{are_possible, is_plausible_name, unix_account, wait_after_failure};
 use crate::log::{Level, log};
@@ -98,6 +99,114 @@ impl Authenticator for PasswdFile {
             wait_after_failure(began);
         }
         result
+    }
+}
+
+/// The same file, read anew for each check in a process of its own, so that no secret of its users is in any other.
+#[derive(Clone)]
+pub struct PasswdFileApart {
+    path: PathBuf,
+    accounts: Accounts,
+}
+
+impl PasswdFileApart {
+    /// Reads the file. The error is one line for the administrator.
+    pub fn load(path: &Path, accounts: Accounts) -> Result<Self, String> {
+        let failed = || format!("cannot read the password file {} in a process of its own", path.display());
+        match apart(|| Reply::to(&PasswdFile::load(path, accounts).map(|_| Err(Refusal::Failed)))) {
+            Ok(Outcome::Answer(octets)) => match Reply::read(&octets) {
+                Some(Reply::Unreadable(why)) => Err(why),
+                Some(_) => Ok(Self { path: path.to_owned(), accounts }),
+                None => Err(failed()),
+            },
+            Ok(Outcome::Late | Outcome::Nothing) => Err(failed()),
+            Err(error) => Err(format!("{}: {error}", failed())),
+        }
+    }
+
+    fn check(&self, credentials: &Credentials) -> Result<Account, Refusal> {
+        let reply = apart(|| {
+            let file = PasswdFile::load(&self.path, self.accounts);
+            Reply::to(&file.map(|file| file.check(credentials)))
+        });
+        let reply = reply.map(|outcome| match outcome {
+            Outcome::Answer(octets) => Reply::read(&octets),
+            Outcome::Late | Outcome::Nothing => None,
+        });
+        match reply {
+            Ok(Some(Reply::Is(unix))) => Ok(Account { name: credentials.user.clone(), unix }),
+            Ok(Some(Reply::IsNot(refusal))) => Err(refusal),
+            Ok(Some(Reply::Unreadable(why))) => {
+                log!(Level::Error, "{why}");
+                Err(Refusal::Unavailable)
+            }
+            Ok(None) => {
+                log!(Level::Error, "the check of a password gave no answer");
+                Err(Refusal::Unavailable)
+            }
+            Err(error) => {
+                log!(Level::Error, "cannot check a password: {error}");
+                Err(Refusal::Unavailable)
+            }
+        }
+    }
+}
+
+impl Authenticator for PasswdFileApart {
+    fn authenticate(&mut self, credentials: &Credentials, _peer: &Peer) -> Result<Account, Refusal> {
+        let began = Instant::now();
+        let result = self.check(credentials);
+        if result.is_err() {
+            wait_after_failure(began);
+        }
+        result
+    }
+}
+
+/// What a process says that has read the file.
+#[derive(PartialEq, Eq, Debug)]
+enum Reply {
+    /// The password is this account's.
+    Is(Option<UnixAccount>),
+    IsNot(Refusal),
+    /// The file cannot be used, and why.
+    Unreadable(String),
+}
+
+impl Reply {
+    /// An octet, and what belongs to it: uid, gid and home, or the text.
+    fn to(result: &Result<Result<Account, Refusal>, String>) -> Zeroizing<Vec<u8>> {
+        use std::os::unix::ffi::OsStrExt;
+        Zeroizing::new(match result {
+            Ok(Ok(Account { unix: None, .. })) => b"y".to_vec(),
+            Ok(Ok(Account { unix: Some(unix), .. })) => {
+                let (uid, gid) = (unix.uid.to_be_bytes(), unix.gid.to_be_bytes());
+                [b"a", &uid[..], &gid, unix.home.as_os_str().as_bytes()].concat()
+            }
+            Ok(Err(Refusal::Failed)) => b"n".to_vec(),
+            Ok(Err(Refusal::Expired)) => b"x".to_vec(),
+            Ok(Err(Refusal::Unavailable)) => b"u".to_vec(),
+            Err(why) => [b"e", why.as_bytes()].concat(),
+        })
+    }
+
+    fn read(octets: &[u8]) -> Option<Self> {
+        use std::os::unix::ffi::OsStrExt;
+        let (&kind, rest) = octets.split_first()?;
+        Some(match kind {
+            b'y' => Self::Is(None),
+            b'a' => {
+                let (uid, rest) = rest.split_first_chunk()?;
+                let (gid, home) = rest.split_first_chunk()?;
+                let home = std::ffi::OsStr::from_bytes(home).into();
+                Self::Is(Some(UnixAccount { uid: u32::from_be_bytes(*uid), gid: u32::from_be_bytes(*gid), home }))
+            }
+            b'n' => Self::IsNot(Refusal::Failed),
+            b'x' => Self::IsNot(Refusal::Expired),
+            b'u' => Self::IsNot(Refusal::Unavailable),
+            b'e' => Self::Unreadable(String::from_utf8_lossy(rest).into_owned()),
+            _ => return None,
+        })
     }
 }
 
@@ -270,6 +379,32 @@ plain:{PLAIN}password
             let text = file(&format!("ok:{{PLAIN}}x\n{line}\n"));
             let error = PasswdFile::load(text.path(), Accounts::Any).err().unwrap();
             assert!(error.contains(" line 2: ") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_read_in_another_process_says_the_same() {
+        let mut text = file("al:{PLAIN}x:5000:5001:Al:/srv/al\n");
+        let accounts = Accounts::Unix { min_uid: 1000 };
+        let apart = PasswdFileApart::load(text.path(), accounts).unwrap();
+        let check = |user: &str, password: &[u8]| {
+            apart.check(&Credentials { user: user.to_owned(), password: Secret::new(password.to_vec()) })
+        };
+        let unix = UnixAccount { uid: 5000, gid: 5001, home: "/srv/al".into() };
+        assert_eq!(check("al", b"x"), Ok(Account { name: "al".to_owned(), unix: Some(unix) }));
+        assert_eq!(check("al", b"y"), Err(Refusal::Failed));
+        assert_eq!(check("bo", b"z"), Err(Refusal::Failed));
+        text.write_all(b"bo:{PLAIN}z:5002:5001::/srv/bo\n").unwrap();
+        assert!(check("bo", b"z").is_ok());
+        text.write_all(b"ca:{PL").unwrap();
+        assert_eq!(check("bo", b"z"), Err(Refusal::Unavailable));
+        let error = PasswdFileApart::load(text.path(), accounts).err().unwrap();
+        assert!(error.contains(" line 3: "), "{error}");
+        for result in [Ok(Err(Refusal::Expired)), Ok(Err(Refusal::Unavailable)), Err("why".to_owned())] {
+            assert!(Reply::read(&Reply::to(&result)).is_some(), "{result:?}");
+        }
+        for octets in [&b""[..], b"a", b"a\0\0\0\x01", b"z"] {
+            assert_eq!(Reply::read(octets), None);
         }
     }
 

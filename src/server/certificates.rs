@@ -144,11 +144,11 @@ impl Certificates {
         }
     }
 
-    /// What was loaded at the start into this process.
-    pub fn loaded(&self) -> Option<TlsConfig> {
+    /// The way to the keeper, if there is one.
+    pub fn descriptor(&self) -> Option<RawFd> {
         match &self.loaded.as_ref()?.keys {
-            Keys::Here(config) => Some(config.clone()),
-            Keys::Kept { .. } => None,
+            Keys::Here(_) => None,
+            Keys::Kept { keeper, .. } => keeper.as_ref().map(Keeper::descriptor),
         }
     }
 

@@ -1,19 +1,37 @@
 //! The process of one connection: root until somebody has logged in, then that user, to its end.
+//!
+//! As root it is the monitor of its gate. It reads no octet from the client: it hears the gate's messages, which are few, has passwords checked, and kills a
+//! gate that says anything out of order. When the gate is gone it becomes the user, gives up what a session does not need, and only then looks at what has
+//! crossed.
 
 use super::certificates::Tls;
-use super::connection::{Connection, Service, serve};
-use crate::auth::Account;
-use crate::log;
-use crate::sys::process;
+use super::connection::{Client, Connection, Service};
+use super::gate::{self, Start};
+use super::messages::{Answer, Crossing, FromGate};
+use super::privilege;
+use crate::auth::{Account, Authenticator};
+use crate::limits;
+use crate::log::{self, Level, log};
+use crate::session::channel::Channel;
+use crate::session::{Greeting, refuse};
+use crate::sys::poll::{Watch, poll};
+use crate::sys::process::{self, Ended, Forked, Pid};
 use crate::sys::signal::{Blocked, Signal, Signals};
 use crate::sys::socket;
+use crate::sys::user;
 use crate::transport::wait::Stop;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// A user's name, sent to the listener.
 pub const LONGEST_QUESTION: usize = crate::limits::USER;
+
+/// A gate knows its time itself. One that does not end by then is ended.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves the connection in a process that has just been forked, with all signals blocked and none caught.
 pub fn run(connection: Connection, service: &Service, tls: Option<Tls>, question: OwnedFd, blocked: Blocked) -> ! {
@@ -25,14 +43,11 @@ pub fn run(connection: Connection, service: &Service, tls: Option<Tls>, question
         process::start_session();
         process::hide_memory();
         process::set_private_umask();
-        let stop = stop();
-        drop(blocked);
         if std::env::set_current_dir("/").is_err() {
             return;
         }
         let mut question = Some(question);
-        let tls = tls.and_then(Tls::into_config);
-        serve(connection, service, tls, stop, &mut |account| ask(question.take(), account));
+        guard(connection, service, tls, blocked, &mut |account| ask(question.take(), account));
     }));
     process::exit_now(i32::from(served.is_err()));
 }
@@ -44,8 +59,7 @@ pub fn stop() -> Stop {
     Stop(signals.ok().map(Arc::new))
 }
 
-/// Asks the listener whether there may be one more session of this user. The descriptor is closed before the process
-/// becomes the user.
+/// Asks the listener whether there may be one more session of this user.
 fn ask(question: Option<OwnedFd>, account: &Account) -> bool {
     let Some(question) = question else { return false };
     // Signals for the listener, such as its end, must not strand the user: an end without an answer is a yes.
@@ -54,4 +68,175 @@ fn ask(question: Option<OwnedFd>, account: &Account) -> bool {
     }
     let mut answer = [0];
     !matches!(socket::receive(&question, &mut answer), Ok(1) if answer == [0])
+}
+
+/// Serves a connection to its end behind a gate, in a process of root's with all signals blocked and none caught. `admit` is asked once somebody has logged
+/// in, and says whether there may be one more session of that user.
+pub fn guard(
+    connection: Connection,
+    service: &Service,
+    tls: Option<Tls>,
+    blocked: Blocked,
+    admit: &mut dyn FnMut(&Account) -> bool,
+) {
+    let Connection { socket, peer, protocol } = connection;
+    let client = Client { peer, protocol };
+    let gate = match Gate::open(&socket, &client, service, tls, blocked, gate::dialogue) {
+        Ok(gate) => gate,
+        Err(error) => return log!(Level::Error, "cannot open a gate: {error} host=[{}]", client.peer.host()),
+    };
+    let stop = gate.stop.clone();
+    let Some((account, crossing)) = gate.attend(&client, &mut *service.authenticator()) else { return };
+    // A keeper of this connection alone ends with the gate.
+    process::wait_for_all();
+    if let Err(error) = privilege::become_user(&account) {
+        return log!(Level::Error, "cannot become the user user={}: {error}", client.shown(&account));
+    }
+    let admitted = admit(&account);
+    let store = match service.open_shut_in(&account) {
+        Ok(store) => store,
+        Err(error) => return log!(Level::Error, "cannot shut in a session user={}: {error}", client.shown(&account)),
+    };
+    // From here on whatever the client has sent can be looked at: it can do no more than the user can.
+    let crossed = crossing.open().and_then(|(tag, frozen)| Ok((tag, Channel::resume(socket, frozen, stop)?)));
+    let (tag, channel) = match crossed {
+        Ok(crossed) => crossed,
+        Err(error) => return log!(Level::Error, "a connection did not cross user={}: {error}", client.shown(&account)),
+    };
+    let greeting = Greeting::LoggedIn(tag);
+    if !admitted {
+        return refuse(channel, &greeting, &client.too_many_sessions(&account));
+    }
+    service.run(channel, store, account, client, greeting);
+}
+
+/// A running gate.
+struct Gate {
+    pid: Pid,
+    socket: OwnedFd,
+    stop: Stop,
+    /// It has been told to end.
+    stopped: bool,
+    deadline: Instant,
+}
+
+/// What became of waiting for a gate.
+enum Heard {
+    Message(FromGate),
+    /// It has ended, or is to be ended, without a word that could be understood.
+    Nothing,
+    Wrong(&'static str),
+}
+
+impl Gate {
+    fn open(
+        connection: &OwnedFd,
+        client: &Client,
+        service: &Service,
+        tls: Option<Tls>,
+        blocked: Blocked,
+        work: gate::Work,
+    ) -> io::Result<Self> {
+        let account = user::unprivileged()?;
+        let (ours, theirs) = socket::message_pair()?;
+        let copy = connection.try_clone()?;
+        match process::fork()? {
+            Forked::Child => {
+                drop(ours);
+                let start =
+                    Start { socket: copy, child: theirs, client, offer: &service.offer, tls, account: &account };
+                gate::run(start, blocked, work)
+            }
+            Forked::Parent(pid) => {
+                drop(blocked);
+                let deadline = Instant::now() + limits::TIME_BEFORE_LOGIN + GRACE;
+                Ok(Self { pid, socket: ours, stop: stop(), stopped: false, deadline })
+            }
+        }
+    }
+
+    /// Hears the gate to its end. What its client may go on with, if somebody has logged in; everything else is told to the log.
+    fn attend(mut self, client: &Client, authenticator: &mut dyn Authenticator) -> Option<(Account, Crossing)> {
+        let mut accepted: Option<Account> = None;
+        let mut failures = 0;
+        let host = client.peer.host();
+        let wrong = loop {
+            match (self.hear(), &accepted) {
+                (Heard::Message(FromGate::Login(credentials)), None) if failures < limits::FAILED_LOGINS => {
+                    let result = authenticator.authenticate(&credentials, &client.peer);
+                    let answer = Answer::to(&result);
+                    failures += u32::from(result.is_err());
+                    accepted = result.ok();
+                    if socket::send_now(&self.socket, &[answer.octet()]).is_err() {
+                        // Its end says why.
+                        continue;
+                    }
+                }
+                (Heard::Message(FromGate::Login(_)), None) => break "a login after too many",
+                (Heard::Message(FromGate::Login(_)), Some(_)) => break "a second login",
+                (Heard::Message(FromGate::Crossing(_)), None) => break "a client who has not logged in",
+                (Heard::Message(FromGate::Crossing(crossing)), Some(_)) => {
+                    // It has nothing more to do, and must be gone before anybody else speaks on this socket.
+                    self.end();
+                    return accepted.map(|account| (account, crossing));
+                }
+                (Heard::Message(FromGate::Ended(reason)), _) => {
+                    self.end();
+                    client.log_end(&reason);
+                    return None;
+                }
+                (Heard::Nothing, _) => {
+                    match self.end() {
+                        Some(Ended::Signal(signal)) => {
+                            log!(Level::Error, "gate process was killed by signal {signal} host=[{host}]");
+                        }
+                        _ => log!(Level::Error, "gate process ended without a word host=[{host}]"),
+                    }
+                    return None;
+                }
+                (Heard::Wrong(what), _) => break what,
+            }
+        };
+        log!(Level::Error, "gate process was ended since it sent {wrong} host=[{host}]");
+        self.end();
+        None
+    }
+
+    fn hear(&mut self) -> Heard {
+        loop {
+            let mut watches = vec![Watch::input(self.socket.as_fd())];
+            watches.extend(self.stop.0.iter().filter(|_| !self.stopped).map(|stop| Watch::input(stop.as_fd())));
+            match poll(&mut watches, Some(self.deadline)) {
+                Ok(true) => {}
+                Ok(false) => return Heard::Wrong("nothing, and is still there"),
+                Err(_) => return Heard::Nothing,
+            }
+            let (spoke, stopped) = (watches[0].is_ready(), watches.get(1).is_some_and(Watch::is_ready));
+            if spoke {
+                break;
+            }
+            if stopped {
+                // It says goodbye. Its end is what is waited for now.
+                process::terminate(self.pid);
+                self.stopped = true;
+                self.deadline = self.deadline.min(Instant::now() + GRACE);
+            }
+        }
+        let mut octets = Zeroizing::new(vec![0; FromGate::LONGEST]);
+        match socket::receive_whole_now(&self.socket, &mut octets) {
+            Ok(0) | Err(_) => Heard::Nothing,
+            Ok(length) if length > octets.len() => Heard::Wrong("a message that is too long"),
+            Ok(length) => {
+                octets.truncate(length);
+                FromGate::parse(octets).map_or(Heard::Wrong("what is no message"), Heard::Message)
+            }
+        }
+    }
+
+    /// How it ended; it is gone after this.
+    fn end(&mut self) -> Option<Ended> {
+        // One that has ended by itself tells how all the same.
+        process::kill(self.pid);
+        process::wait_for(self.pid).ok()
+    }
 }

@@ -6,7 +6,7 @@ use super::listener::Protocol;
 use super::privilege;
 use crate::auth::demo::Demo;
 use crate::auth::pam::Pam;
-use crate::auth::passwd_file::PasswdFile;
+use crate::auth::passwd_file::{PasswdFile, PasswdFileApart};
 use crate::auth::{Account, Accounts, Authenticator, Peer, Recorded};
 use crate::limits;
 use crate::log::{Level, Quoted, log};
@@ -34,7 +34,7 @@ pub struct Service {
     pub storage: Storage,
     index_path: Option<PathBuf>,
     memory: MemoryServer,
-    becomes_user: bool,
+    pub becomes_user: bool,
     pub offer: Offer,
 }
 
@@ -49,6 +49,7 @@ pub struct Offer {
 enum Authentication {
     Pam(Pam),
     File(PasswdFile),
+    FileApart(PasswdFileApart),
     Demo(Demo),
 }
 
@@ -59,6 +60,9 @@ impl Service {
         let authentication = match &config.passwords {
             Passwords::Pam { service } => {
                 Authentication::Pam(Pam { service: service.clone(), min_uid: config.min_uid, accounts })
+            }
+            Passwords::File(path) if config.becomes_user => {
+                Authentication::FileApart(PasswdFileApart::load(path, accounts)?)
             }
             Passwords::File(path) => Authentication::File(PasswdFile::load(path, accounts)?),
             Passwords::Demo => Authentication::Demo(Demo),
@@ -92,21 +96,50 @@ impl Service {
         if known { None } else { Some(format!("there is no PAM service {service} in /etc/pam.d")) }
     }
 
-    fn authenticator(&self) -> Box<dyn Authenticator> {
+    /// Checks passwords, and tells the log of those that are wrong.
+    pub fn authenticator(&self) -> Box<dyn Authenticator> {
         match &self.authentication {
-            Authentication::Pam(pam) => Box::new(pam.clone()),
-            Authentication::File(file) => Box::new(file.clone()),
-            Authentication::Demo(demo) => Box::new(*demo),
+            Authentication::Pam(pam) => Box::new(Recorded(pam.clone())),
+            Authentication::File(file) => Box::new(Recorded(file.clone())),
+            Authentication::FileApart(file) => Box::new(Recorded(file.clone())),
+            Authentication::Demo(demo) => Box::new(Recorded(*demo)),
         }
     }
 
     /// The mail of this account, in the identity that this process now has.
     pub fn open(&self, account: &Account) -> Result<Box<dyn MailStore>, StoreError> {
-        let root = match &self.storage {
-            Storage::Memory => return Ok(self.memory.store(&account.name)),
-            Storage::Maildir(place) => privilege::maildir(place, account)?,
+        match &self.storage {
+            Storage::Memory => Ok(self.memory.store(&account.name)),
+            Storage::Maildir(place) => maildir::open(self.options(place, account)?),
+        }
+    }
+
+    /// The same, and from then on this process can do nothing but work with that mail. The error is not of the mail: nobody is to be served.
+    pub fn open_shut_in(&self, account: &Account) -> io::Result<Result<Box<dyn MailStore>, StoreError>> {
+        let (store, directories) = match &self.storage {
+            Storage::Memory => (Ok(self.memory.store(&account.name)), Vec::new()),
+            Storage::Maildir(place) => match self.options(place, account) {
+                Ok(options) => {
+                    let mut directories = vec![options.root.clone()];
+                    if let IndexPlace::Directory(path) = &options.index {
+                        directories.push(path.clone());
+                    }
+                    let store = maildir::open(options);
+                    if store.is_err() {
+                        directories.clear();
+                    }
+                    (store, directories)
+                }
+                Err(error) => (Err(error), Vec::new()),
+            },
         };
-        maildir::open(MaildirOptions { root, create: true, index: self.index_place(account) })
+        privilege::shut_in_session(&directories)?;
+        Ok(store)
+    }
+
+    fn options(&self, place: &Place, account: &Account) -> Result<MaildirOptions, StoreError> {
+        let root = privilege::maildir(place, account)?;
+        Ok(MaildirOptions { root, create: true, index: self.index_place(account) })
     }
 
     /// The session of somebody who has logged in, to its end.
@@ -183,11 +216,12 @@ pub fn serve(
 ) {
     let Connection { socket, peer, protocol } = connection;
     let client = Client { peer, protocol };
-    let mut authenticator = Recorded(service.authenticator());
-    let (account, channel, tag) = match welcome(socket, &client, &service.offer, tls.as_ref(), stop, &mut authenticator) {
-        LoginOutcome::LoggedIn { account, channel, tag } => (account, channel, tag),
-        LoginOutcome::Ended(reason) => return client.log_end(&reason),
-    };
+    let mut authenticator = service.authenticator();
+    let (account, channel, tag) =
+        match welcome(socket, &client, &service.offer, tls.as_ref(), stop, &mut *authenticator) {
+            LoginOutcome::LoggedIn { account, channel, tag } => (account, channel, tag),
+            LoginOutcome::Ended(reason) => return client.log_end(&reason),
+        };
     // With it goes the way to the private key.
     drop(tls);
     let greeting = Greeting::LoggedIn(tag);
@@ -211,6 +245,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// The account's name as the log shows it.
+    pub fn shown<'a>(&self, account: &'a Account) -> Quoted<'a> {
+        Quoted(account.name.as_bytes())
+    }
+
     /// A connection ended before anybody had logged in.
     pub fn log_end(&self, reason: &str) {
         log!(Level::Info, "No login host=[{}] service={} reason={reason}", self.peer.host(), self.protocol.name());

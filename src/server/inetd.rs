@@ -1,7 +1,7 @@
 //! `--inetd`: one connection, accepted by inetd, xinetd or systemd.
 
 use super::accept;
-use super::certificates::Certificates;
+use super::certificates::{Certificates, Tls};
 use super::child;
 use super::config::Config;
 use super::connection::{Connection, Service, serve};
@@ -9,7 +9,7 @@ use super::counts::Source;
 use super::listener::{self, Protocol};
 use super::slots;
 use crate::log::{self, Level, Sink, log};
-use crate::sys::{process, socket};
+use crate::sys::{process, signal, socket};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -29,7 +29,7 @@ pub fn connection() -> Result<OwnedFd, String> {
 }
 
 /// Serves it. What is wrong from here on is said to the log and the client.
-pub fn run(socket: OwnedFd, config: &Config, service: &Service, certificates: &Certificates) -> Result<(), String> {
+pub fn run(socket: OwnedFd, config: &Config, service: &Service, mut certificates: Certificates) -> Result<(), String> {
     // Standard output, and with inetd standard error too, are the connection: nothing but the session may write there.
     let silenced = match config.log {
         Some(Sink::Stderr) if !socket::is_socket(io::stderr().as_fd()) => process::silence_input_and_output(),
@@ -37,7 +37,8 @@ pub fn run(socket: OwnedFd, config: &Config, service: &Service, certificates: &C
     };
     silenced.map_err(|error| format!("--inetd: {error}"))?;
     log::close_descriptors();
-    process::close_all_but(&[socket.as_raw_fd()]);
+    let kept: Vec<_> = std::iter::once(socket.as_raw_fd()).chain(certificates.descriptor()).collect();
+    process::close_all_but(&kept);
     process::hide_memory();
     process::set_private_umask();
     std::env::set_current_dir("/").map_err(|error| format!("--inetd: {error}"))?;
@@ -58,11 +59,18 @@ pub fn run(socket: OwnedFd, config: &Config, service: &Service, certificates: &C
             None
         }
     };
-    let tls = certificates.loaded();
+    let tls = certificates.current(address);
+    // A keeper ends once nobody can ask for more.
+    drop(certificates);
     let mut admit = |_: &_| {
         slot = None;
         true
     };
-    serve(connection, service, tls, child::stop(), &mut admit);
+    if service.becomes_user {
+        let blocked = signal::block().map_err(|error| format!("--inetd: {error}"))?;
+        child::guard(connection, service, tls, blocked, &mut admit);
+    } else {
+        serve(connection, service, tls.and_then(Tls::into_config), child::stop(), &mut admit);
+    }
     Ok(())
 }

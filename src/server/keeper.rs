@@ -89,6 +89,11 @@ impl Keeper {
         Ok(Channel { presented: self.presented.clone(), socket: ours })
     }
 
+    /// To be kept open in the process that has started it.
+    pub fn descriptor(&self) -> RawFd {
+        self.control.as_raw_fd()
+    }
+
     /// Whether it has ended, which it does not by itself.
     pub fn is_gone(&self) -> bool {
         socket::peer_is_gone(&self.control)

@@ -19,9 +19,11 @@ pub mod config;
 mod connection;
 mod counts;
 pub mod fsck;
+mod gate;
 mod inetd;
 mod keeper;
 mod listener;
+mod messages;
 mod notify;
 mod preauth;
 mod privilege;
@@ -57,7 +59,7 @@ pub fn run(config: Config) -> Result<(), String> {
     // Read /etc/localtime while it can be seen: sessions have no environment, and may be shut in.
     clock::zone_at(0);
     let certificates = match config.mode {
-        Mode::Fork => {
+        Mode::Fork | Mode::Inetd if config.becomes_user => {
             // The keeper has no other log.
             log::open(sink(&config), Level::Info);
             Certificates::load_in_keeper(&config)?
@@ -73,7 +75,7 @@ pub fn run(config: Config) -> Result<(), String> {
         Mode::Inetd => {
             let connection = inetd::connection()?;
             log::open(sink(&config), Level::Info);
-            inetd::run(connection, &config, &service, &certificates)
+            inetd::run(connection, &config, &service, certificates)
         }
         Mode::Fork | Mode::Threads => {
             let listeners = listener::open(&config)?;

@@ -4,7 +4,8 @@ use super::config::Place;
 use crate::auth::Account;
 use crate::storage::StoreError;
 use crate::sys::user::Unprivileged;
-use crate::sys::{credentials, process, user};
+use crate::sys::{credentials, process, sandbox, user};
+use crate::{limits, log};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -48,6 +49,14 @@ pub fn become_nobody(account: &Unprivileged) -> io::Result<()> {
     credentials::become_unprivileged(account.uid, account.gid)?;
     process::hide_memory();
     process::forbid_processes()
+}
+
+/// This process, which is a user's, can only work below these directories from now on, and with what is open. What the kernel cannot do, the listener has told
+/// the log when it started.
+pub fn shut_in_session(directories: &[PathBuf]) -> io::Result<()> {
+    log::settle();
+    let directories: Vec<&Path> = directories.iter().map(PathBuf::as_path).collect();
+    sandbox::lock_up_session(&directories, limits::MEMORY_OF_SESSION).map(drop)
 }
 
 /// Where this account's Maildir is. To be called as the user: only what the user may see is looked at.

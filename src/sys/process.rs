@@ -77,6 +77,11 @@ pub fn wait_for(child: Pid) -> io::Result<Ended> {
     }
 }
 
+/// Waits until this process has no children any more.
+pub fn wait_for_all() {
+    while !matches!(waitpid(None, None), Err(error) if error != Errno::EINTR) {}
+}
+
 /// Asks a process to end (SIGTERM).
 pub fn terminate(pid: Pid) {
     // A process that is gone already needs no asking.

@@ -26,7 +26,6 @@ use std::path::Path;
 pub type Lacks = Vec<&'static str>;
 
 /// The process of a client who has not logged in: it goes on with the sockets that it has. Its memory may grow to so many octets in all.
-#[cfg_attr(not(test), expect(dead_code, reason = "the process that it is for is yet to come"))]
 pub fn lock_up_gate(memory: u64) -> io::Result<Lacks> {
     hide()?;
     let mut lacks = landlock(&[], &[])?;
@@ -49,7 +48,6 @@ pub fn lock_up_keeper(memory: u64) -> io::Result<Lacks> {
 
 /// A user's session, as that user: it may do anything with files and directories below `directories`, and read what is in [`READ_BY_SESSIONS`]. They must exist.
 /// Its own memory may grow to so many octets, those of mapped files not counted.
-#[cfg_attr(not(test), expect(dead_code, reason = "the process that it is for is yet to come"))]
 pub fn lock_up_session(directories: &[&Path], memory: u64) -> io::Result<Lacks> {
     hide()?;
     let mut lacks = landlock(directories, READ_BY_SESSIONS)?;

@@ -1,0 +1,110 @@
+//! The gate: everything before login, in a process that can do nothing but talk to its client and its child.
+//!
+//! It opens nothing. It gives up its identity, the file system, every system call but a few, and the log. It may still read from and write to the client's
+//! socket, the socket to its child and, for one handshake, the channel to the keeper. It ends when the client has logged in, or has not.
+
+use super::certificates::Tls;
+use super::child;
+use super::connection::{Client, Offer, welcome};
+use super::messages::{Answer, FromGate};
+use super::privilege;
+use crate::auth::{Account, Authenticator, Credentials, Peer, Refusal};
+use crate::limits;
+use crate::log;
+use crate::session::login::LoginOutcome;
+use crate::sys::poll::{Watch, poll};
+use crate::sys::signal::Blocked;
+use crate::sys::user::Unprivileged;
+use crate::sys::{process, sandbox, socket};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+/// All that it maps: the program, and far more than a handshake and a few lines need.
+const MEMORY: u64 = 256 * 1024 * 1024;
+
+/// For the child's own work around a password check, and the delay after one that failed.
+const TIME_AROUND_CHECK: Duration = Duration::from_secs(30);
+
+/// What a gate is started with.
+pub struct Start<'a> {
+    pub socket: OwnedFd,
+    pub child: OwnedFd,
+    pub client: &'a Client,
+    pub offer: &'a Offer,
+    pub tls: Option<Tls>,
+    pub account: &'a Unprivileged,
+}
+
+/// What a gate does once it is shut in. Another than [`dialogue`] stands for one that was taken over, in tests.
+pub type Work = fn(Start<'_>);
+
+/// The process, just forked, with all signals blocked and none caught.
+pub fn run(start: Start<'_>, blocked: Blocked, work: Work) -> ! {
+    let served = catch_unwind(AssertUnwindSafe(|| -> io::Result<()> {
+        log::open(log::Sink::Nowhere, log::Level::Error);
+        let mut kept = vec![start.socket.as_raw_fd(), start.child.as_raw_fd()];
+        kept.extend(start.tls.as_ref().and_then(Tls::descriptor));
+        process::close_all_but(&kept);
+        process::silence_standard_streams()?;
+        privilege::become_nobody(start.account)?;
+        // Behind the change of identity, which takes it away.
+        process::die_with_parent();
+        drop(blocked);
+        work(start);
+        Ok(())
+    }));
+    process::exit_now(i32::from(!matches!(served, Ok(Ok(())))));
+}
+
+/// Shuts the process in for good; what the kernel cannot do, the listener has told the log when it started.
+fn shut_in() -> io::Result<()> {
+    sandbox::lock_up_gate(MEMORY).map(drop)
+}
+
+/// Handshake, greeting, dialogue; then the connection crosses to the child.
+pub fn dialogue(start: Start<'_>) {
+    let Start { socket, child, client, offer, tls, .. } = start;
+    let stop = child::stop();
+    if shut_in().is_err() {
+        return;
+    }
+    let tls = tls.and_then(Tls::into_config);
+    let mut asking = Asking(&child);
+    let last = match welcome(socket, client, offer, tls.as_ref(), stop, &mut asking) {
+        LoginOutcome::LoggedIn { channel, tag, .. } => match channel.freeze() {
+            Ok(frozen) => FromGate::crossing(&tag, &frozen),
+            Err(_) => FromGate::ended("disconnected"),
+        },
+        LoginOutcome::Ended(reason) => FromGate::ended(&reason),
+    };
+    // A child that does not hear it sees the end.
+    let _ = last.and_then(|message| socket::send_message(&child, &message));
+}
+
+/// The child checks passwords.
+struct Asking<'a>(&'a OwnedFd);
+
+impl Authenticator for Asking<'_> {
+    fn authenticate(&mut self, credentials: &Credentials, _peer: &Peer) -> Result<Account, Refusal> {
+        let ask = || -> io::Result<Option<Answer>> {
+            socket::send_message(self.0, &FromGate::login(credentials)?)?;
+            let deadline = Instant::now() + limits::TIME_OF_CHECK + TIME_AROUND_CHECK;
+            if !poll(&mut [Watch::input(self.0.as_fd())], Some(deadline))? {
+                return Ok(None);
+            }
+            let mut octet = [0];
+            Ok(match socket::receive_whole_now(self.0, &mut octet)? {
+                1 => Answer::of_octet(octet[0]),
+                _ => None,
+            })
+        };
+        match ask() {
+            // Whose account it is and what it has is none of the gate's business.
+            Ok(Some(Answer::Yes)) => Ok(Account { name: credentials.user.clone(), unix: None }),
+            Ok(Some(Answer::No(refusal))) => Err(refusal),
+            Ok(None) | Err(_) => Err(Refusal::Unavailable),
+        }
+    }
+}
