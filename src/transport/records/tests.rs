@@ -339,6 +339,26 @@ fn a_client_that_vanishes_is_no_end_wherever_it_stops() {
 }
 
 #[test]
+fn a_read_that_nobody_waited_for_waits_and_tells_the_same() {
+    for suite in suite::each() {
+        let (mut stream, mut peer) = pair(suite);
+        let later = std::thread::spawn(move || {
+            let record = peer.sealed(content::APPLICATION_DATA, b"late");
+            for octet in record {
+                std::thread::sleep(Duration::from_micros(100));
+                peer.socket.write_all(&[octet]).unwrap();
+            }
+        });
+        let mut buffer = [0; 100];
+        assert_eq!(stream.read(&mut buffer).unwrap(), 4);
+        for _ in 0..2 {
+            assert_eq!(stream.read(&mut buffer).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        }
+        later.join().unwrap();
+    }
+}
+
+#[test]
 fn an_alert_of_the_client_is_the_end_and_not_answered() {
     for suite in suite::each() {
         for description in [10, 20, 40, 80, 255] {
