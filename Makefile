@@ -5,6 +5,7 @@ SBINDIR    = $(PREFIX)/sbin
 MANDIR     = $(PREFIX)/share/man
 DOCDIR     = $(PREFIX)/share/doc/imapd
 UNITDIR    = $(PREFIX)/lib/systemd/system
+SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
 SYSCONFDIR = /etc
 DESTDIR    =
 
@@ -129,18 +130,21 @@ install:
 	install -D -m 644 contrib/xinetd.d/imaps "$(DESTDIR)$(DOCDIR)/contrib/xinetd.d/imaps"
 	install -D -m 644 contrib/fail2ban/imapd.conf "$(DESTDIR)$(DOCDIR)/contrib/fail2ban/imapd.conf"
 	install -D -m 755 contrib/make-test-cert "$(DESTDIR)$(DOCDIR)/contrib/make-test-cert"
+	install -D -m 644 contrib/sysusers.d/imapd.conf "$(DESTDIR)$(SYSUSERSDIR)/imapd.conf"
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then sh contrib/make-account; fi
 	install -d "$(DESTDIR)$(SYSCONFDIR)/pam.d"
 	for file in imapd.conf pam.d/imapd; do \
 	    if [ -e "$(DESTDIR)$(SYSCONFDIR)/$$file" ]; then echo "$(SYSCONFDIR)/$$file is kept as it is"; \
 	    else install -m 644 contrib/$$file "$(DESTDIR)$(SYSCONFDIR)/$$file" || exit 1; fi; \
 	done
 
-# The configuration and the mail stay.
+# The configuration, the mail and the account stay.
 uninstall:
 	rm -f "$(DESTDIR)$(SBINDIR)/imapd" "$(DESTDIR)$(MANDIR)/man8/imapd.8" "$(DESTDIR)$(MANDIR)/man5/imapd-maildir.5"
 	rm -f "$(DESTDIR)$(UNITDIR)/imapd.service" "$(DESTDIR)$(UNITDIR)/imapd.socket" "$(DESTDIR)$(UNITDIR)/imapd@.service"
+	rm -f "$(DESTDIR)$(SYSUSERSDIR)/imapd.conf"
 	rm -rf "$(DESTDIR)$(DOCDIR)"
-	@echo "$(SYSCONFDIR)/imapd.conf and $(SYSCONFDIR)/pam.d/imapd are left for you to remove"
+	@echo "$(SYSCONFDIR)/imapd.conf, $(SYSCONFDIR)/pam.d/imapd and the account _imapd are left for you to remove"
 
 dist:
 	git archive --prefix=imapd-$(VERSION)/ -o imapd-$(VERSION).tar.gz HEAD

@@ -201,6 +201,33 @@ mod tests {
     }
 
     #[test]
+    fn the_systems_log_gets_facility_severity_and_time() {
+        let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        let formatter =
+            Formatter3164 { facility: Facility::LOG_MAIL, hostname: None, process: "imapd".to_owned(), pid: 1 };
+        let logger = Logger { formatter, backend: LoggerBackend::Unix(ours) };
+        let pid = std::process::id();
+        let mut log = Log { sink: Sink::Syslog, level: Level::Info, syslog: Some((pid, logger)), settled: true };
+        log.send(Level::Notice, "Login");
+        log.send(Level::Error, "x");
+        let mut line = [0; 100];
+        let length = theirs.recv(&mut line).unwrap();
+        let line = std::str::from_utf8(&line[..length]).unwrap();
+        // `<21>Jul  1 12:00:00 imapd[1]: Login`
+        assert_eq!(
+            (&line[..4], &line[7..8], &line[10..11], &line[19..]),
+            ("<21>", " ", " ", &*format!(" imapd[{pid}]: Login"))
+        );
+        let mut line = [0; 4];
+        theirs.recv(&mut line).unwrap();
+        assert_eq!(&line, b"<19>");
+        // To a daemon that is gone nothing is sent, and no other is looked for.
+        drop(theirs);
+        log.send(Level::Error, "x");
+        assert!(log.syslog.is_some());
+    }
+
+    #[test]
     fn a_line_is_one_line_and_short() {
         assert_eq!(one_line("a\nb\x07\u{e9}"), "a\\x0ab\\x07\\xc3\\xa9");
         assert!(one_line(&"\n".repeat(1 << 20)).len() < 1000);

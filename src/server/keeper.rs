@@ -349,6 +349,20 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Peer;
+    use crate::auth::demo::Demo;
+    use crate::session::capabilities::Withheld;
+    use crate::session::login::{LoginOutcome, LoginPolicy, login};
+    use crate::sys::clock;
+    use crate::sys::process::Ended;
+    use crate::transport::Stream;
+    use crate::transport::wait::Stop;
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::version::{TLS12, TLS13};
+    use rustls::{RootCertStore, SupportedProtocolVersion};
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
 
     #[test]
     fn a_signature_that_does_not_come_is_given_up() {
@@ -362,7 +376,7 @@ mod tests {
         assert_eq!(Request::parse(&request[..4]), Some(Request { certificate: 0, scheme: 0x0403, message: b"x" }));
         // It asks once.
         assert!(asking.sign(0, 0x0403, b"x").is_err());
-        assert_eq!(socket::receive_whole_now(&theirs, &mut request).unwrap(), 0);
+        assert!(asking.0.lock().unwrap().is_none());
     }
 
     #[test]
@@ -390,5 +404,91 @@ mod tests {
             assert!(hear(&messages).is_err(), "{wrong:?}");
         }
         assert!(hear(&[&too_long]).is_err());
+    }
+
+    /// A client's side of a connection: a handshake and commands, the last of which is answered OK.
+    fn talk(mut socket: UnixStream, roots: RootCertStore, version: &'static SupportedProtocolVersion) -> String {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut tls = rustls::ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+        let mut stream = rustls::Stream::new(&mut tls, &mut socket);
+        // In pieces, as from a network, with a failed login that has to wait.
+        for piece in ["a CAPABILITY\r\nb ID NIL\r\nc LO", "GIN test wrong\r\n", "d LOGIN test {4}\r\n", "test\r\n"] {
+            if stream.write_all(piece.as_bytes()).and_then(|()| stream.flush()).is_err() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let mut answers = Vec::new();
+        let _ = stream.read_to_end(&mut answers);
+        String::from_utf8_lossy(&answers).into_owned()
+    }
+
+    /// The whole of it, but for the chroot: the keeper's loop on one side, and what a gate does on the other.
+    #[test]
+    fn a_gate_that_is_locked_up_can_make_handshakes_and_hear_logins() {
+        clock::zone_at(0);
+        for (kind, version) in [("ec:P-256", &TLS13), ("ec:P-256", &TLS12), ("rsa:2048", &TLS13), ("rsa:2048", &TLS12)]
+        {
+            let here = tempfile::tempdir().unwrap();
+            let (crt, key) = (here.path().join("crt"), here.path().join("key"));
+            let newkey: &[&str] = match kind.strip_prefix("ec:") {
+                Some(curve) => &["ec", "-pkeyopt", &format!("ec_paramgen_curve:{curve}")],
+                None => &[kind],
+            };
+            let made = std::process::Command::new("openssl")
+                .args(["req", "-x509", "-nodes", "-subj", "/CN=localhost", "-newkey"])
+                .args(newkey)
+                .args(["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=CA:FALSE"])
+                .args(["-out".as_ref(), crt.as_os_str(), "-keyout".as_ref(), key.as_os_str()])
+                .output()
+                .unwrap();
+            assert!(made.status.success());
+            let keys = PrivateKeys::load(&[(crt.clone(), key)]).unwrap();
+            let mut roots = RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_file(&crt).unwrap()).unwrap();
+            let (control, theirs) = socket::message_pair().unwrap();
+            let keeper = Keeper { control, presented: Arc::new(keys.presented()), began: Instant::now() };
+            let keeping = std::thread::spawn(move || serve(theirs, &keys));
+            let channel = keeper.channel("-").unwrap();
+            let (client, ours) = UnixStream::pair().unwrap();
+            let gate = match process::fork().unwrap() {
+                Forked::Child => {
+                    drop((client, keeper));
+                    process::exit_now(gate(ours, channel))
+                }
+                Forked::Parent(gate) => gate,
+            };
+            drop((ours, channel));
+            client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            let answers = talk(client, roots, version);
+            assert_eq!(process::wait_for(gate).unwrap(), Ended::Exit(0), "{kind} {version:?}: {answers}");
+            assert!(answers.starts_with("* OK") && answers.contains("c NO"), "{answers}");
+            drop(keeper);
+            keeping.join().unwrap();
+        }
+    }
+
+    fn gate(socket: UnixStream, channel: Channel) -> i32 {
+        let (Ok(stream), Ok(tls)) = (Stream::socket(socket.into()), channel.into_tls()) else { return 2 };
+        if sandbox::lock_up_gate(limits::MEMORY_BEFORE_LOGIN).is_err() {
+            return 3;
+        }
+        let Ok(stream) = stream.start_tls(&tls, Instant::now() + limits::TIME_OF_HANDSHAKE) else { return 4 };
+        let policy = LoginPolicy {
+            tls: None,
+            cleartext_allowed: true,
+            withheld: &Withheld::default(),
+            peer: Peer::default(),
+            service: "imaps",
+        };
+        match login(crate::session::channel::Channel::new(stream, Stop(None)), &policy, &mut Demo) {
+            LoginOutcome::LoggedIn { account, .. } if account.name == "test" => 0,
+            _ => 5,
+        }
     }
 }

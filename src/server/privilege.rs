@@ -79,6 +79,19 @@ pub fn maildir(place: &Place, account: &Account) -> Result<PathBuf, StoreError> 
     }
 }
 
+/// What a session of this Maildir needs to reach, as it is now: the Maildir, the directory of an index elsewhere, and where links in the Maildir lead to, such as a
+/// folder on another disk. A session that is shut in can make no further link. To be called as the user.
+#[cfg_attr(not(test), expect(dead_code, reason = "sessions are not shut in yet"))]
+pub fn session_directories(root: &Path, index: Option<&Path>) -> Vec<PathBuf> {
+    let mut directories = vec![root.to_owned()];
+    directories.extend(index.map(Path::to_owned));
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let links = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
+    let targets = links.filter_map(|entry| std::fs::canonicalize(entry.path()).ok()).filter(|target| target.is_dir());
+    directories.extend(targets.take(crate::limits::MAILBOXES));
+    directories
+}
+
 /// The directory for the index of this account's mail, made if it is missing and the user may make it. To be called as the user, who may be the one
 /// who made `base`'s other entries: a link, which leads where somebody else wants, is refused.
 pub fn index_directory(base: &Path, account: &Account) -> io::Result<PathBuf> {
@@ -150,6 +163,21 @@ mod tests {
         std::fs::write(&own, "").unwrap();
         assert!(index_directory(base.path(), &account).is_err());
         assert!(index_directory(&base.path().join("none"), &account).is_err());
+    }
+
+    #[test]
+    fn a_session_reaches_its_maildir_and_where_its_links_lead() {
+        let (home, disk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let root = home.path().join("Maildir");
+        std::fs::create_dir_all(root.join(".Here")).unwrap();
+        std::fs::write(disk.path().join("file"), "").unwrap();
+        std::fs::create_dir(disk.path().join("Folder")).unwrap();
+        for (name, target) in [(".There", "Folder"), ("file", "file"), (".Gone", "none")] {
+            std::os::unix::fs::symlink(disk.path().join(target), root.join(name)).unwrap();
+        }
+        let there = std::fs::canonicalize(disk.path().join("Folder")).unwrap();
+        assert_eq!(session_directories(&root, None), [root.clone(), there.clone()]);
+        assert_eq!(session_directories(&root, Some(disk.path())), [root, disk.path().to_owned(), there]);
     }
 
     #[test]

@@ -115,3 +115,71 @@ fn drop_capabilities() -> io::Result<()> {
     }
     if sets == [Sets::default(); 2] { Ok(()) } else { Err(io::Error::other("the process kept capabilities")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::process::{self, Ended, Forked};
+    use crate::sys::user;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    fn ended(work: impl FnOnce() -> bool) -> Ended {
+        let child = match process::fork().unwrap() {
+            Forked::Child => process::exit_now(i32::from(!work())),
+            Forked::Parent(child) => child,
+        };
+        process::wait_for(child).unwrap()
+    }
+
+    #[test]
+    fn only_an_empty_directory_of_roots_is_a_root_directory() {
+        if !is_root() {
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        for name in ["good", "open", "full", "others"] {
+            fs::create_dir(at(name)).unwrap();
+            fs::set_permissions(at(name), fs::Permissions::from_mode(0o555)).unwrap();
+        }
+        fs::set_permissions(at("open"), fs::Permissions::from_mode(0o775)).unwrap();
+        fs::write(at("full").join("x"), "").unwrap();
+        chown(at("others"), Some(12345), None).unwrap();
+        symlink(at("good"), at("link")).unwrap();
+        let in_good = || {
+            shut_into(&at("good")).is_ok()
+                && !Path::new("/etc").exists()
+                && fs::read_dir("/..").is_ok_and(|mut entries| entries.next().is_none())
+        };
+        assert_eq!(ended(in_good), Ended::Exit(0));
+        for wrong in ["open", "full", "others", "link", "none"] {
+            assert_eq!(
+                ended(|| shut_into(&at(wrong)).is_err() && Path::new("/etc").exists()),
+                Ended::Exit(0),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn who_is_unprivileged_cannot_be_anybody_again() {
+        if !is_root() {
+            return;
+        }
+        let nobody = user::unprivileged().unwrap();
+        assert!(nobody.uid != 0 && nobody.gid != 0);
+        let gone = ended(|| {
+            become_unprivileged(nobody.uid, nobody.gid).is_ok()
+                && getgroups().is_ok_and(|groups| groups.is_empty())
+                && setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).is_err()
+                && setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0)).is_err()
+                && setgroups(&[]).is_err()
+                && nix::unistd::chroot(".").is_err()
+                && fs::read("/etc/shadow").is_err()
+        });
+        assert_eq!(gone, Ended::Exit(0));
+        assert_eq!(ended(|| become_unprivileged(nobody.uid, 0).is_err() && is_root()), Ended::Exit(0));
+        assert_eq!(ended(|| become_unprivileged(0, nobody.gid).is_err()), Ended::Exit(0));
+    }
+}

@@ -76,7 +76,11 @@ pub fn open(options: MaildirOptions) -> Result<Box<dyn MailStore>> {
     Ok(Box::new(MaildirStore { root: Arc::new(root), statuses: HashMap::new() }))
 }
 
-fn make_root(path: &Path) -> Result<()> {
+/// Makes the directory of a Maildir if it is not there, in one that is. What is beside it is looked at only then: a session that is shut in makes it before.
+pub fn make_root(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
     let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     let parent = match Dir::open(parent) {
