@@ -454,14 +454,18 @@ fn by_number(otherwise: u32, newer: u32, lists: &[(&[libc::c_long], u32)]) -> Bp
     const NEWEST: u32 = 462;
     /// __X32_SYSCALL_BIT
     const X32: u32 = 0x4000_0000;
-    let answer = |number: u32| {
-        let named = lists.iter().find(|(numbers, _)| numbers.contains(&number.into()));
-        named.map_or(otherwise, |(_, answer)| *answer)
-    };
+    let mut answers = [otherwise; NEWEST as usize + 1];
+    // The first list that names it counts.
+    for (numbers, answer) in lists.iter().rev() {
+        for number in *numbers {
+            if let Some(place) = usize::try_from(*number).ok().and_then(|number| answers.get_mut(number)) {
+                *place = *answer;
+            }
+        }
+    }
     // Where numbers begin that get another answer than those before.
-    let mut ranges: Vec<(u32, u32)> = vec![(0, answer(0))];
-    let beyond = [(NEWEST + 1, newer), (X32, KILL)];
-    for (number, answer) in (1..=NEWEST).map(|number| (number, answer(number))).chain(beyond) {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for (number, answer) in (0..).zip(answers).chain([(NEWEST + 1, newer), (X32, KILL)]) {
         if ranges.last().is_none_or(|(_, last)| *last != answer) {
             ranges.push((number, answer));
         }
