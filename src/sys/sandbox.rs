@@ -32,7 +32,7 @@ pub fn lock_up_gate(memory: u64) -> io::Result<Lacks> {
     forbid_files()?;
     limit_descriptors_to_those_open()?;
     setrlimit(Resource::RLIMIT_AS, memory, memory)?;
-    lacks.extend(allow_only(GATE)?);
+    lacks.extend(allow_only(GATE, NOT_IN_GATE)?);
     Ok(lacks)
 }
 
@@ -42,7 +42,8 @@ pub fn lock_up_keeper(memory: u64) -> io::Result<Lacks> {
     let mut lacks = landlock(&[], &[])?;
     forbid_files()?;
     setrlimit(Resource::RLIMIT_AS, memory, memory)?;
-    lacks.extend(allow_only(KEEPER)?);
+    // recvmsg(2), which a gate has too, brings it descriptors; its memory is locked already.
+    lacks.extend(allow_only(GATE, NOT_IN_GATE)?);
     Ok(lacks)
 }
 
@@ -52,7 +53,7 @@ pub fn lock_up_session(directories: &[&Path], memory: u64) -> io::Result<Lacks> 
     hide()?;
     let mut lacks = landlock(directories, READ_BY_SESSIONS)?;
     setrlimit(Resource::RLIMIT_DATA, memory, memory)?;
-    lacks.extend(refuse(&session_rules())?);
+    lacks.extend(refuse(NEVER, REFUSED, REFUSED_IF)?);
     Ok(lacks)
 }
 
@@ -165,49 +166,54 @@ const EXEC: u64 = libc::PROT_EXEC as u64;
 const ANONYMOUS: u64 = libc::MAP_ANONYMOUS as u64;
 
 /// TLS, the dialogue before login, messages to the child, and the log.
-const GATE: &[Rule] = &[
-    (libc::SYS_read, &[]),
-    (libc::SYS_readv, &[]),
-    (libc::SYS_write, &[]),
-    (libc::SYS_writev, &[]),
-    (libc::SYS_recvfrom, &[]),
-    (libc::SYS_recvmsg, &[]),
-    (libc::SYS_sendto, &[]),
-    (libc::SYS_sendmsg, &[]),
-    (libc::SYS_shutdown, &[]),
+const GATE: &[libc::c_long] = &[
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_shutdown,
     // What kind of socket it is; no option is set.
-    (libc::SYS_getsockopt, &[]),
-    (libc::SYS_close, &[]),
+    libc::SYS_getsockopt,
+    libc::SYS_close,
     // Before each close, in a build with debug assertions.
-    (libc::SYS_fcntl, &[Is(1, libc::F_GETFD as u32)]),
+    libc::SYS_fcntl,
     #[cfg(target_arch = "x86_64")]
-    (libc::SYS_poll, &[]),
-    (libc::SYS_ppoll, &[]),
-    (libc::SYS_clock_gettime, &[]),
-    (libc::SYS_clock_nanosleep, &[]),
-    (libc::SYS_nanosleep, &[]),
-    (libc::SYS_gettimeofday, &[]),
-    (libc::SYS_getrandom, &[]),
-    (libc::SYS_brk, &[]),
-    (libc::SYS_mmap, &[Without(2, EXEC), With(3, ANONYMOUS)]),
-    (libc::SYS_mremap, &[]),
-    (libc::SYS_munmap, &[]),
-    (libc::SYS_mprotect, &[Without(2, EXEC)]),
-    (libc::SYS_madvise, &[]),
-    (libc::SYS_futex, &[]),
-    (libc::SYS_sched_yield, &[]),
-    (libc::SYS_rt_sigprocmask, &[]),
-    (libc::SYS_rt_sigreturn, &[]),
-    (libc::SYS_sigaltstack, &[]),
-    (libc::SYS_restart_syscall, &[]),
-    (libc::SYS_getpid, &[]),
-    (libc::SYS_gettid, &[]),
-    (libc::SYS_exit, &[]),
-    (libc::SYS_exit_group, &[]),
+    libc::SYS_poll,
+    libc::SYS_ppoll,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_nanosleep,
+    libc::SYS_gettimeofday,
+    libc::SYS_getrandom,
+    libc::SYS_brk,
+    libc::SYS_mmap,
+    libc::SYS_mremap,
+    libc::SYS_munmap,
+    libc::SYS_mprotect,
+    libc::SYS_madvise,
+    libc::SYS_futex,
+    libc::SYS_sched_yield,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_restart_syscall,
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
 ];
 
-/// The same: recvmsg(2) brings it descriptors, and its memory is locked already. Apart, since they need not stay the same.
-const KEEPER: &[Rule] = GATE;
+/// Of those, what ends it all the same: memory that could be run or that is a file, and anything but a look at a descriptor.
+const NOT_IN_GATE: &[Rule] = &[
+    (libc::SYS_mmap, &[With(2, EXEC)]),
+    (libc::SYS_mmap, &[Without(3, ANONYMOUS)]),
+    (libc::SYS_mprotect, &[With(2, EXEC)]),
+    (libc::SYS_fcntl, &[Not(1, libc::F_GETFD as u32)]),
+];
 
 /// What no code of ours asks for: a session that does has been taken over, and ends. Everything that makes, changes or looks into processes, identities, the
 /// system, or asks the kernel to do work behind the filter's back.
@@ -324,74 +330,74 @@ const NEVER: &[libc::c_long] = &[
 ];
 
 /// What a library may try and can do without: it is told that this is not permitted.
-const REFUSED: &[Rule] = &[
+const REFUSED: &[libc::c_long] = &[
     // The log, when it is started anew; the account database.
-    (libc::SYS_socket, &[]),
-    (libc::SYS_socketpair, &[]),
-    (libc::SYS_connect, &[]),
-    (libc::SYS_bind, &[]),
-    (libc::SYS_listen, &[]),
-    (libc::SYS_accept, &[]),
-    (libc::SYS_accept4, &[]),
-    (libc::SYS_clone, &[]),
-    (libc::SYS_clone3, &[]),
-    (libc::SYS_prctl, &[]),
+    libc::SYS_socket,
+    libc::SYS_socketpair,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    libc::SYS_clone,
+    libc::SYS_clone3,
+    libc::SYS_prctl,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    libc::SYS_setpriority,
+    libc::SYS_ioprio_set,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_sched_setattr,
+    libc::SYS_sched_setaffinity,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lchown,
+    libc::SYS_fchownat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+];
+
+/// The same, of calls that are allowed otherwise.
+const REFUSED_IF: &[Rule] = &[
     // A signal to somebody else. Whether a process lives may be asked: locks name processes.
     (libc::SYS_kill, &[Not(1, 0), NotThisProcess(0)]),
     (libc::SYS_tgkill, &[NotThisProcess(0)]),
     (libc::SYS_tkill, &[NotThisProcess(0)]),
-    (libc::SYS_rt_sigqueueinfo, &[]),
-    (libc::SYS_rt_tgsigqueueinfo, &[]),
     // Limits of others.
     (libc::SYS_prlimit64, &[Not(0, 0), NotThisProcess(0)]),
-    (libc::SYS_setpriority, &[]),
-    (libc::SYS_ioprio_set, &[]),
-    (libc::SYS_sched_setparam, &[]),
-    (libc::SYS_sched_setscheduler, &[]),
-    (libc::SYS_sched_setattr, &[]),
-    (libc::SYS_sched_setaffinity, &[]),
     (libc::SYS_ioctl, &[Is(1, libc::TIOCSTI as u32)]),
     (libc::SYS_ioctl, &[Is(1, TIOCLINUX)]),
     // Code that was not there before.
     (libc::SYS_mmap, &[With(2, EXEC)]),
     (libc::SYS_mprotect, &[With(2, EXEC)]),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_chown, &[]),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_lchown, &[]),
-    (libc::SYS_fchownat, &[]),
-    (libc::SYS_setxattr, &[]),
-    (libc::SYS_lsetxattr, &[]),
-    (libc::SYS_fsetxattr, &[]),
-    (libc::SYS_removexattr, &[]),
-    (libc::SYS_lremovexattr, &[]),
-    (libc::SYS_fremovexattr, &[]),
 ];
 
 /// ioctl_console(2): paste into a terminal.
 const TIOCLINUX: u32 = 0x541c;
 
-/// Both lists, with what each is answered by.
-fn session_rules() -> [(SeccompAction, Vec<Rule>); 2] {
-    [
-        (SeccompAction::KillProcess, NEVER.iter().map(|&number| (number, &[][..])).collect()),
-        (SeccompAction::Errno(libc::EPERM as u32), REFUSED.to_vec()),
-    ]
+/// The process may make these calls, but for some by their arguments. Any other ends it.
+fn allow_only(numbers: &[libc::c_long], but: &[Rule]) -> io::Result<Lacks> {
+    let program = by_number(KILL, KILL, &[(numbers, libc::SECCOMP_RET_ALLOW)]);
+    apply(&[by_arguments(but, SeccompAction::KillProcess), Ok(program)])
 }
 
-/// The process may make these calls. Any other ends it, and so does one by another architecture's numbers.
-fn allow_only(rules: &[Rule]) -> io::Result<Lacks> {
-    apply(&[filter(rules, SeccompAction::KillProcess, SeccompAction::Allow)])
+/// The process may make all calls but these: some end it, others are refused, and what is newer than this program does not exist.
+fn refuse(never: &[libc::c_long], refused: &[libc::c_long], refused_if: &[Rule]) -> io::Result<Lacks> {
+    let not_there = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+    let not_permitted = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+    let program = by_number(libc::SECCOMP_RET_ALLOW, not_there, &[(never, KILL), (refused, not_permitted)]);
+    apply(&[by_arguments(refused_if, SeccompAction::Errno(libc::EPERM as u32)), Ok(program)])
 }
 
-/// The process may make all calls but these, and none that is newer than this program.
-fn refuse(lists: &[(SeccompAction, Vec<Rule>)]) -> io::Result<Lacks> {
-    let mut programs = vec![Ok(no_other_numbers())];
-    programs.extend(lists.iter().map(|(action, rules)| filter(rules, SeccompAction::Allow, action.clone())));
-    apply(&programs)
-}
+const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 
-/// The last takes effect first. Of several filters the severest answer counts.
+/// Of several filters the severest answer counts. The first makes sure of the architecture, and must still allow to apply the second.
 fn apply(programs: &[io::Result<BpfProgram>]) -> io::Result<Lacks> {
     for program in programs {
         let program = match program {
@@ -412,19 +418,16 @@ fn apply(programs: &[io::Result<BpfProgram>]) -> io::Result<Lacks> {
     Ok(Vec::new())
 }
 
-fn filter(rules: &[Rule], otherwise: SeccompAction, matched: SeccompAction) -> io::Result<BpfProgram> {
-    let mut by_number: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+/// A filter that looks at arguments: `matched` is what these calls get, all others pass. By the numbers of another architecture none does: that ends the process.
+fn by_arguments(rules: &[Rule], matched: SeccompAction) -> io::Result<BpfProgram> {
+    let mut alternatives: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     for (number, conditions) in rules {
-        // An entry without conditions has an empty list of alternatives: it always matches.
-        let alternatives = by_number.entry(*number).or_default();
-        if !conditions.is_empty() {
-            let conditions = conditions.iter().map(|condition| condition.compiled()).collect::<Result<Vec<_>, _>>();
-            alternatives.push(conditions.and_then(SeccompRule::new).map_err(io::Error::other)?);
-        }
+        let conditions = conditions.iter().map(|condition| condition.compiled()).collect::<Result<Vec<_>, _>>();
+        let rule = conditions.and_then(SeccompRule::new).map_err(io::Error::other)?;
+        alternatives.entry(*number).or_default().push(rule);
     }
-    // It lets no other architecture pass: a call by the numbers of i386 ends the process.
     let architecture = std::env::consts::ARCH.try_into().map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
-    SeccompFilter::new(by_number, otherwise, matched, architecture)
+    SeccompFilter::new(alternatives, SeccompAction::Allow, matched, architecture)
         .and_then(TryInto::try_into)
         .map_err(io::Error::other)
 }
@@ -441,27 +444,59 @@ impl Condition {
     }
 }
 
-/// Numbers of the x32 ABI end the process; those of calls that came after this was written do not exist.
-fn no_other_numbers() -> BpfProgram {
-    /// __X32_SYSCALL_BIT
-    const X32: u32 = 0x4000_0000;
+/// A filter that looks at the number alone: what the lists say, else `otherwise`, and for calls that came after this was written `newer`. Numbers of the x32 ABI end
+/// the process. It finds its answer by halving: the kernel tries every number at once when it is applied, and a list to be gone through would cost each login a
+/// third of a millisecond.
+fn by_number(otherwise: u32, newer: u32, lists: &[(&[libc::c_long], u32)]) -> BpfProgram {
     /// mseal(2), of Linux 6.10. All architectures count on together since 424.
     const NEWEST: u32 = 462;
-    let (load, jump_above, give) = (
-        (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16,
-        (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16,
-        (libc::BPF_RET | libc::BPF_K) as u16,
-    );
-    let instruction = |code, jt, jf, k| sock_filter { code, jt, jf, k };
-    vec![
-        // seccomp_data.nr
-        instruction(load, 0, 0, 0),
-        instruction(jump_above, 2, 0, X32 - 1),
-        instruction(jump_above, 2, 0, NEWEST),
-        instruction(give, 0, 0, libc::SECCOMP_RET_ALLOW),
-        instruction(give, 0, 0, libc::SECCOMP_RET_KILL_PROCESS),
-        instruction(give, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
-    ]
+    /// __X32_SYSCALL_BIT
+    const X32: u32 = 0x4000_0000;
+    let mut answers = [otherwise; NEWEST as usize + 1];
+    // The first list that names it counts.
+    for (numbers, answer) in lists.iter().rev() {
+        for number in *numbers {
+            if let Some(place) = usize::try_from(*number).ok().and_then(|number| answers.get_mut(number)) {
+                *place = *answer;
+            }
+        }
+    }
+    // Where numbers begin that get another answer than those before.
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for (number, answer) in (0..).zip(answers).chain([(NEWEST + 1, newer), (X32, KILL)]) {
+        if ranges.last().is_none_or(|(_, last)| *last != answer) {
+            ranges.push((number, answer));
+        }
+    }
+    // seccomp_data.nr
+    let mut program = vec![instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)];
+    program.extend(halved(&ranges));
+    program
+}
+
+fn halved(ranges: &[(u32, u32)]) -> BpfProgram {
+    let (lower, upper) = ranges.split_at(ranges.len() / 2);
+    let Some((start, answer)) = upper.first() else { return Vec::new() };
+    if lower.is_empty() {
+        return vec![instruction(libc::BPF_RET | libc::BPF_K, 0, 0, *answer)];
+    }
+    let (lower, upper) = (halved(lower), halved(upper));
+    let over = lower.len() as u32;
+    // A jump that depends reaches 255 instructions; one that does not, all.
+    let mut program = match u8::try_from(over) {
+        Ok(over) => vec![instruction(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, over, 0, *start)],
+        Err(_) => vec![
+            instruction(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, *start),
+            instruction(libc::BPF_JMP | libc::BPF_JA, 0, 0, over),
+        ],
+    };
+    program.extend(lower);
+    program.extend(upper);
+    program
+}
+
+fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
+    sock_filter { code: code as u16, jt, jf, k }
 }
 
 #[cfg(test)]
@@ -580,6 +615,44 @@ mod tests {
         assert!(matches!(ended(|| session() && by_i386()), KILLED | Ended::Signal(libc::SIGSEGV)));
         let by_a_number_of_the_future = || call(600, [0; 4]).is_err_and(|e| e.raw_os_error() == Some(libc::ENOSYS));
         assert_eq!(ended(|| session() && by_a_number_of_the_future()), FINE);
+    }
+
+    /// What a filter that looks at numbers alone answers.
+    fn answered(program: &BpfProgram, number: u32) -> u32 {
+        let mut at = 1;
+        loop {
+            let step = &program[at];
+            at += 1;
+            match u32::from(step.code) {
+                code if code == libc::BPF_RET | libc::BPF_K => return step.k,
+                code if code == libc::BPF_JMP | libc::BPF_JA => at += step.k as usize,
+                _ => at += usize::from(if number >= step.k { step.jt } else { step.jf }),
+            }
+        }
+    }
+
+    #[test]
+    fn every_number_gets_the_answer_of_its_list() {
+        // So many changes of the answer that jumps reach further than 255.
+        let odd: Vec<libc::c_long> = (0..462).filter(|number| number % 2 == 1).collect();
+        for (otherwise, newer, lists) in [
+            (1, 2, vec![(NEVER, 3), (REFUSED, 4)]),
+            (KILL, KILL, vec![(GATE, 1)]),
+            (1, 2, vec![(&odd[..], 3)]),
+            (1, 1, vec![]),
+        ] {
+            let program = by_number(otherwise, newer, &lists);
+            for number in (0..1000).chain([0x3fff_ffff, 0x4000_0000, 0x4000_0027, u32::MAX]) {
+                let listed =
+                    lists.iter().find(|(numbers, _)| numbers.contains(&number.into())).map(|(_, answer)| *answer);
+                let other = match number {
+                    0..=462 => otherwise,
+                    463..0x4000_0000 => newer,
+                    _ => KILL,
+                };
+                assert_eq!(answered(&program, number), listed.unwrap_or(other), "{number}");
+            }
+        }
     }
 
     #[test]
