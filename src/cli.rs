@@ -137,6 +137,12 @@ const OPTIONS: &[Opt] = &[
     value("", "max-per-address", "NUMBER", "connections from one address (200)"),
     value("", "max-before-login", "NUMBER", "connections from one address that have not logged in (20)"),
     value("", "max-per-user", "NUMBER", "sessions of one user from one address (50)"),
+    value(
+        "",
+        "sandbox",
+        "on|require|off",
+        "shut processes in as far as the kernel can (on), or do not start where it cannot (require)",
+    ),
     value("", "pidfile", "FILE", "write the process number to this file"),
     value("", "run-dir", "DIR", "with --inetd: connections before login are counted here (/run/imapd)"),
     value(

@@ -1,6 +1,6 @@
 //! Authenticator: credentials in, account or refusal out.
 
-mod apart;
+pub mod apart;
 pub mod demo;
 pub mod pam;
 pub mod passwd_file;

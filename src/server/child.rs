@@ -143,8 +143,8 @@ impl Gate {
         match process::fork()? {
             Forked::Child => {
                 drop(ours);
-                let start =
-                    Start { socket: copy, child: theirs, client, offer: &service.offer, tls, account: &account };
+                let (offer, sandbox) = (&service.offer, service.sandbox);
+                let start = Start { socket: copy, child: theirs, client, offer, tls, account: &account, sandbox };
                 gate::run(start, blocked, work)
             }
             Forked::Parent(pid) => {
@@ -238,5 +238,172 @@ impl Gate {
         // One that has ended by itself tells how all the same.
         process::kill(self.pid);
         process::wait_for(self.pid).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::{Config, Facts, Settings};
+    use super::super::listener::Protocol;
+    use super::*;
+    use crate::auth::{Credentials, Peer};
+    use crate::sys::credentials::is_root;
+    use crate::sys::signal;
+    use crate::types::Secret;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    /// What a gate that was taken over can try: it is shut in as the real one, and has what that has.
+    struct Hostile {
+        socket: UnixStream,
+        child: OwnedFd,
+    }
+
+    impl Hostile {
+        fn new(start: Start<'_>) -> Self {
+            let Start { socket, child, sandbox, .. } = start;
+            if gate::shut_in(sandbox).is_err() {
+                process::exit_now(9);
+            }
+            Self { socket: socket.into(), child }
+        }
+
+        fn say(&self, octets: &[u8]) {
+            let _ = socket::send_message(&self.child, octets);
+        }
+
+        fn log_in(&self, user: &str, password: &str) -> Option<Answer> {
+            let credentials = Credentials { user: user.to_owned(), password: Secret::new(password.into()) };
+            self.say(&FromGate::login(&credentials).ok()?);
+            let mut octet = [0];
+            socket::receive(&self.child, &mut octet).ok().filter(|&length| length == 1)?;
+            Answer::of_octet(octet[0])
+        }
+
+        /// A connection as one would have it that is not encrypted, with a tag.
+        fn cross(&self) {
+            let plain = [&b"c\0\x01t\0"[..], &[0; 8 + 8 + 4]].concat();
+            self.say(&plain);
+        }
+    }
+
+    /// One user, whose password is `right`. No time passes.
+    struct OneUser;
+
+    impl Authenticator for OneUser {
+        fn authenticate(&mut self, credentials: &Credentials, _: &Peer) -> Result<Account, crate::auth::Refusal> {
+            if credentials.user == "al" && credentials.password.expose() == b"right" {
+                Ok(Account { name: "al".to_owned(), unix: None })
+            } else {
+                Err(crate::auth::Refusal::Failed)
+            }
+        }
+    }
+
+    fn service() -> Service {
+        let mut settings = Settings::default();
+        for (name, value) in [("fork", ""), ("storage", "maildir"), ("sandbox", "on")] {
+            settings.add(name, value.to_owned(), String::new());
+        }
+        let config = Config::new(&settings, Facts { is_root: true, has_connection: false }).unwrap();
+        Service::new(&config).unwrap()
+    }
+
+    /// What the child makes of a gate that does this: the account, if it goes on with one; and what the client sees to the end.
+    fn attended(work: gate::Work) -> (Option<String>, Vec<u8>) {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let connection = OwnedFd::from(theirs);
+        let client = Client { peer: Peer::default(), protocol: Protocol::Imap };
+        let service = service();
+        // In a process of its own: other tests have signals and children too.
+        let (told, tell) = socket::message_pair().unwrap();
+        let child = match process::fork().unwrap() {
+            Forked::Child => {
+                let blocked = signal::block().unwrap();
+                let gate = Gate::open(&connection, &client, &service, None, blocked, work).unwrap();
+                let pid = gate.pid;
+                let account = gate.attend(&client, &mut OneUser).map(|(account, _)| account.name);
+                // It is gone, whatever it did.
+                assert!(!crate::sys::lock::process_lives(pid.to_string().parse().unwrap()));
+                let _ = socket::send_message(&tell, account.unwrap_or_default().as_bytes());
+                process::exit_now(0)
+            }
+            Forked::Parent(child) => child,
+        };
+        drop((connection, tell));
+        let mut name = [0; 100];
+        let length = socket::receive(&told, &mut name).unwrap();
+        assert_eq!(process::wait_for(child).unwrap(), Ended::Exit(0));
+        let mut seen = Vec::new();
+        ours.read_to_end(&mut seen).unwrap();
+        let name = String::from_utf8(name[..length].to_vec()).unwrap();
+        ((!name.is_empty()).then_some(name), seen)
+    }
+
+    #[test]
+    fn a_gate_that_keeps_to_the_rules_is_gone_on_with() {
+        if !is_root() {
+            return;
+        }
+        let (account, seen) = attended(|start| {
+            let gate = Hostile::new(start);
+            let answers = [gate.log_in("al", "wrong"), gate.log_in("al", "right")];
+            if answers == [Some(Answer::No(crate::auth::Refusal::Failed)), Some(Answer::Yes)] {
+                let _ = (&gate.socket).write_all(b"x");
+                gate.cross();
+            }
+        });
+        assert_eq!((account.as_deref(), &seen[..]), (Some("al"), &b"x"[..]));
+    }
+
+    /// Each is ended, its client goes on with nobody's mail, and it could do nothing else.
+    #[test]
+    fn a_gate_that_was_taken_over_gets_nobody_in() {
+        if !is_root() {
+            return;
+        }
+        let works: &[(&str, gate::Work)] = &[
+            ("a crossing before login", |start| Hostile::new(start).cross()),
+            ("a crossing after a failure", |start| {
+                let gate = Hostile::new(start);
+                let _ = gate.log_in("al", "wrong");
+                gate.cross();
+            }),
+            ("a second login", |start| {
+                let gate = Hostile::new(start);
+                let _ = gate.log_in("al", "right");
+                let _ = gate.log_in("al", "right");
+                gate.cross();
+            }),
+            ("a login after too many failures", |start| {
+                let gate = Hostile::new(start);
+                for _ in 0..limits::FAILED_LOGINS {
+                    let _ = gate.log_in("al", "wrong");
+                }
+                let _ = gate.log_in("al", "right");
+                gate.cross();
+            }),
+            ("no message", |start| {
+                let gate = Hostile::new(start);
+                gate.say(b"zzz");
+                let _ = gate.log_in("al", "right");
+                gate.cross();
+            }),
+            ("too long a message", |start| {
+                let gate = Hostile::new(start);
+                gate.say(&vec![b'l'; FromGate::LONGEST + 1]);
+                let _ = gate.log_in("al", "right");
+                gate.cross();
+            }),
+            ("a child's answer", |start| {
+                let gate = Hostile::new(start);
+                gate.say(&[Answer::Yes.octet()]);
+                gate.cross();
+            }),
+            ("silence", |start| drop(Hostile::new(start))),
+        ];
+        for (what, work) in works {
+            assert_eq!(attended(*work), (None, Vec::new()), "{what}");
+        }
     }
 }

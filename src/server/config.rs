@@ -137,6 +137,17 @@ pub enum Place {
     Shared(PathBuf),
 }
 
+/// Whether processes that talk to clients are shut in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sandbox {
+    /// As far as the kernel can.
+    On,
+    /// Nobody is served where the kernel cannot.
+    Require,
+    /// They only give up their rights.
+    Off,
+}
+
 /// Who knows the passwords.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Passwords {
@@ -154,6 +165,7 @@ pub struct Config {
     pub mode: Mode,
     /// Where the process is root and must become the user who logs in.
     pub becomes_user: bool,
+    pub sandbox: Sandbox,
     pub hosts: Vec<String>,
     pub port: u16,
     /// A further port, for implicit TLS.
@@ -230,6 +242,7 @@ impl Config {
         let hosts = settings.all("host");
         Ok(Self {
             mode,
+            sandbox: sandbox(settings)?,
             becomes_user: matches!(mode, Mode::Fork | Mode::Inetd) && facts.is_root && storage != Storage::Memory,
             hosts: if hosts.is_empty() { vec!["127.0.0.1".to_owned()] } else { hosts },
             port: settings.number("port")?.unwrap_or(if implicit_tls { 993 } else { 143 }),
@@ -271,6 +284,15 @@ fn mode(settings: &Settings, facts: Facts) -> Result<Mode, String> {
         [false, true, false] => Ok(Mode::Inetd),
         [false, false, true] => Ok(Mode::PreAuth),
         _ => Err("only one of --fork, --inetd and --preauth can be given".to_owned()),
+    }
+}
+
+fn sandbox(settings: &Settings) -> Result<Sandbox, String> {
+    match settings.one("sandbox") {
+        None | Some("on") => Ok(Sandbox::On),
+        Some("require") => Ok(Sandbox::Require),
+        Some("off") => Ok(Sandbox::Off),
+        Some(other) => Err(format!("--sandbox is on, require or off, not {other}")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What one connection goes through in every mode: TLS, login, becoming the user where that is to be, opening the mail,
 //! the session.
 
-use super::config::{Config, Passwords, Place, Storage};
+use super::config::{Config, Passwords, Place, Sandbox, Storage};
 use super::listener::Protocol;
 use super::privilege;
 use crate::auth::demo::Demo;
@@ -35,6 +35,7 @@ pub struct Service {
     index_path: Option<PathBuf>,
     memory: MemoryServer,
     pub becomes_user: bool,
+    pub sandbox: Sandbox,
     pub offer: Offer,
 }
 
@@ -83,6 +84,7 @@ impl Service {
             index_path: config.index_path.clone(),
             memory: if config.demo { MemoryServer::demo() } else { MemoryServer::new() },
             becomes_user: config.becomes_user,
+            sandbox: config.sandbox,
             offer: Offer { allow_cleartext: config.allow_cleartext, withheld: config.withheld.clone() },
         })
     }
@@ -120,20 +122,21 @@ impl Service {
             Storage::Memory => (Ok(self.memory.store(&account.name)), Vec::new()),
             Storage::Maildir(place) => match self.options(place, account) {
                 Ok(options) => {
-                    let mut directories = vec![options.root.clone()];
-                    if let IndexPlace::Directory(path) = &options.index {
-                        directories.push(path.clone());
-                    }
+                    let (root, index) = (options.root.clone(), options.index.clone());
                     let store = maildir::open(options);
-                    if store.is_err() {
-                        directories.clear();
-                    }
+                    let index = if let IndexPlace::Directory(path) = &index { Some(path.as_path()) } else { None };
+                    let directories = match &store {
+                        Ok(_) => privilege::session_directories(&root, index),
+                        Err(_) => Vec::new(),
+                    };
                     (store, directories)
                 }
                 Err(error) => (Err(error), Vec::new()),
             },
         };
-        privilege::shut_in_session(&directories)?;
+        if self.sandbox != Sandbox::Off {
+            privilege::shut_in_session(&directories)?;
+        }
         Ok(store)
     }
 

@@ -5,6 +5,7 @@
 
 use super::certificates::Tls;
 use super::child;
+use super::config::Sandbox;
 use super::connection::{Client, Offer, welcome};
 use super::messages::{Answer, FromGate};
 use super::privilege;
@@ -21,9 +22,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-/// All that it maps: the program, and far more than a handshake and a few lines need.
-const MEMORY: u64 = 256 * 1024 * 1024;
-
 /// For the child's own work around a password check, and the delay after one that failed.
 const TIME_AROUND_CHECK: Duration = Duration::from_secs(30);
 
@@ -35,6 +33,7 @@ pub struct Start<'a> {
     pub offer: &'a Offer,
     pub tls: Option<Tls>,
     pub account: &'a Unprivileged,
+    pub sandbox: Sandbox,
 }
 
 /// What a gate does once it is shut in. Another than [`dialogue`] stands for one that was taken over, in tests.
@@ -58,16 +57,16 @@ pub fn run(start: Start<'_>, blocked: Blocked, work: Work) -> ! {
     process::exit_now(i32::from(!matches!(served, Ok(Ok(())))));
 }
 
-/// Shuts the process in for good; what the kernel cannot do, the listener has told the log when it started.
-fn shut_in() -> io::Result<()> {
-    sandbox::lock_up_gate(MEMORY).map(drop)
+/// Shuts the process in for good; what the kernel cannot do, [`privilege::check_sandbox`] has told.
+pub fn shut_in(sandbox: Sandbox) -> io::Result<()> {
+    if sandbox == Sandbox::Off { Ok(()) } else { sandbox::lock_up_gate(limits::MEMORY_BEFORE_LOGIN).map(drop) }
 }
 
 /// Handshake, greeting, dialogue; then the connection crosses to the child.
 pub fn dialogue(start: Start<'_>) {
-    let Start { socket, child, client, offer, tls, .. } = start;
+    let Start { socket, child, client, offer, tls, sandbox, .. } = start;
     let stop = child::stop();
-    if shut_in().is_err() {
+    if shut_in(sandbox).is_err() {
         return;
     }
     let tls = tls.and_then(Tls::into_config);

@@ -479,13 +479,8 @@ mod tests {
             return 3;
         }
         let Ok(stream) = stream.start_tls(&tls, Instant::now() + limits::TIME_OF_HANDSHAKE) else { return 4 };
-        let policy = LoginPolicy {
-            tls: None,
-            cleartext_allowed: true,
-            withheld: &Withheld::default(),
-            peer: Peer::default(),
-            service: "imaps",
-        };
+        let policy =
+            LoginPolicy { tls: None, cleartext_allowed: true, withheld: &Withheld::default(), peer: Peer::default() };
         match login(crate::session::channel::Channel::new(stream, Stop(None)), &policy, &mut Demo) {
             LoginOutcome::LoggedIn { account, .. } if account.name == "test" => 0,
             _ => 5,

@@ -3,9 +3,10 @@
 //! ```text
 //! --fork     listener  root          accepts, counts, forks, reaps; reads no octet from a client    accept, processes
 //!             ├ keeper _imapd        has the private keys, signs; in an empty directory              keeper
-//!             └ child  root → user   TLS, login, then the user's session                            child
-//!                └ pam root          one password check                                             auth::pam
-//! --inetd    the child alone, which counts itself                                                   inetd, slots
+//!             └ child  root → user   hears its gate; then is the user's session                     child
+//!                ├ gate _imapd       TLS, the dialogue before login; in an empty directory          gate
+//!                └ pam  root         one password check                                             auth::apart
+//! --inetd    the child with a keeper of its own, as root; else one process                          inetd, slots
 //! --preauth  the session alone, as the user who started it                                          preauth
 //! otherwise  one process, a thread for each connection                                              accept, threads
 //! ```
@@ -34,7 +35,7 @@ mod threads;
 use crate::log::{self, Level, Sink, log};
 use crate::sys::{clock, credentials, process, socket};
 use certificates::Certificates;
-use config::{Config, Facts, Mode, Passwords, Place, Storage};
+use config::{Config, Facts, Mode, Passwords, Place, Sandbox, Storage};
 use connection::Service;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
@@ -67,6 +68,10 @@ pub fn run(config: Config) -> Result<(), String> {
         _ => Certificates::load(&config)?,
     };
     let service = Service::new(&config)?;
+    // A process of inetd has no time to try what is only told.
+    if config.becomes_user && (config.mode == Mode::Fork || config.sandbox == Sandbox::Require) {
+        privilege::check_sandbox(config.sandbox)?;
+    }
     match config.mode {
         Mode::PreAuth => {
             log::open(sink(&config), Level::Info);

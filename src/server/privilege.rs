@@ -1,14 +1,17 @@
 //! Become the user for good, and find the mail that is this user's to read.
 
-use super::config::Place;
+use super::config::{Place, Sandbox};
 use crate::auth::Account;
+use crate::auth::apart::{Outcome, apart};
+use crate::limits;
+use crate::log::{self, Level, log};
 use crate::storage::StoreError;
 use crate::sys::user::Unprivileged;
 use crate::sys::{credentials, process, sandbox, user};
-use crate::{limits, log};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// What a session can have open at once: its socket, the log, and the files of one command. Far more than that is a
 /// fault.
@@ -51,12 +54,49 @@ pub fn become_nobody(account: &Unprivileged) -> io::Result<()> {
     process::forbid_processes()
 }
 
-/// This process, which is a user's, can only work below these directories from now on, and with what is open. What the kernel cannot do, the listener has told
-/// the log when it started.
+/// This process, which is a user's, can only work below these directories from now on, and with what is open. What the kernel cannot do,
+/// [`check_sandbox`] has told.
 pub fn shut_in_session(directories: &[PathBuf]) -> io::Result<()> {
     log::settle();
     let directories: Vec<&Path> = directories.iter().map(PathBuf::as_path).collect();
     sandbox::lock_up_session(&directories, limits::MEMORY_OF_SESSION).map(drop)
+}
+
+/// Tries how far processes can be shut in, and tells the log. The error is one line for the administrator.
+pub fn check_sandbox(sandbox: Sandbox) -> Result<(), String> {
+    if sandbox == Sandbox::Off {
+        log!(Level::Warning, "processes that talk to clients are not shut in, as --sandbox says");
+        return Ok(());
+    }
+    let mut lacks = Vec::new();
+    let session = || sandbox::lock_up_session(&[], limits::MEMORY_OF_SESSION);
+    let gate = || sandbox::lock_up_gate(limits::MEMORY_BEFORE_LOGIN);
+    for lock_up in [&session as &dyn Fn() -> io::Result<sandbox::Lacks>, &gate] {
+        // In a process that ends with it. The first octet is there where nothing is lacking too.
+        let tried = apart(|| match lock_up() {
+            Ok(lacks) => Zeroizing::new(format!(" {}", lacks.join(" ")).into_bytes()),
+            Err(error) => Zeroizing::new(format!("!{error}").into_bytes()),
+        });
+        let said = match tried {
+            Ok(Outcome::Answer(said)) => String::from_utf8_lossy(&said).into_owned(),
+            Ok(Outcome::Late | Outcome::Nothing) => "!a process that was shut in did not go on".to_owned(),
+            Err(error) => format!("!{error}"),
+        };
+        if let Some(error) = said.strip_prefix('!') {
+            return Err(format!("cannot shut processes in: {error}"));
+        }
+        lacks.extend(said.split_whitespace().map(str::to_owned));
+    }
+    lacks.sort();
+    lacks.dedup();
+    match (lacks.is_empty(), sandbox) {
+        (true, _) => Ok(()),
+        (false, Sandbox::Require) => Err(format!("--sandbox require: this kernel lacks {}", lacks.join(", "))),
+        (false, _) => {
+            log!(Level::Warning, "processes are not shut in as they could be: this kernel lacks {}", lacks.join(", "));
+            Ok(())
+        }
+    }
 }
 
 /// Where this account's Maildir is. To be called as the user: only what the user may see is looked at.
@@ -81,7 +121,6 @@ pub fn maildir(place: &Place, account: &Account) -> Result<PathBuf, StoreError> 
 
 /// What a session of this Maildir needs to reach, as it is now: the Maildir, the directory of an index elsewhere, and where links in the Maildir lead to, such as a
 /// folder on another disk. A session that is shut in can make no further link. To be called as the user.
-#[cfg_attr(not(test), expect(dead_code, reason = "sessions are not shut in yet"))]
 pub fn session_directories(root: &Path, index: Option<&Path>) -> Vec<PathBuf> {
     let mut directories = vec![root.to_owned()];
     directories.extend(index.map(Path::to_owned));

@@ -2,7 +2,7 @@
 //! checklist.
 
 use crate::privilege::{Site, login, status};
-use crate::support::{Daemon, PATIENCE, Talk, certificate, certificate_for, is_root, tcp, tls, tls_to};
+use crate::support::{Daemon, PATIENCE, Talk, certificate, certificate_for, children_of, is_root, tcp, tls, tls_to};
 use nix::sys::signal::{SIGHUP, SIGKILL, SIGTERM, kill};
 use nix::unistd::Pid;
 use rustls::version::{TLS12, TLS13};
@@ -266,7 +266,7 @@ fn a_process_before_login_gets_one_signature_and_only_for_tls() {
         let mut client = daemon.connect();
         client.line();
         let child = *daemon.children().iter().find(|&&pid| pid != keeper).unwrap();
-        let channel = stolen_channel(child);
+        let channel = stolen_channel(children_of(child)[0]);
         assert_eq!(ask(&channel, request), b"", "{why}");
         // Not even what is right is signed after that.
         assert_eq!(ask(&channel, &certificate_verify(32)), b"");
@@ -278,7 +278,7 @@ fn a_process_before_login_gets_one_signature_and_only_for_tls() {
     let mut client = daemon.connect();
     client.line();
     let child = *daemon.children().iter().find(|&&pid| pid != keeper).unwrap();
-    let channel = stolen_channel(child);
+    let channel = stolen_channel(children_of(child)[0]);
     assert!(ask(&channel, &certificate_verify(32)).len() > 64);
     assert_eq!(ask(&channel, &certificate_verify(32)), b"");
     daemon.connect_tls().ok("NOOP");

@@ -148,8 +148,7 @@ impl Daemon {
 
     /// The processes that it has forked.
     pub fn children(&self) -> Vec<i32> {
-        let tasks = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid())).unwrap_or_default();
-        tasks.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+        children_of(self.pid())
     }
 
     /// Waits until it has so many.
@@ -161,6 +160,12 @@ impl Daemon {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// The processes that a process has forked and not waited for.
+pub fn children_of(pid: i32) -> Vec<i32> {
+    let tasks = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    tasks.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
 impl Drop for Daemon {
