@@ -232,8 +232,16 @@ impl<S: Read + Write> Talk<S> {
     pub fn line(&mut self) -> Option<String> {
         let mut line = Vec::new();
         let mut octet = [0];
-        while matches!(self.stream.read(&mut octet), Ok(1)) {
-            line.extend(octet);
+        loop {
+            match self.stream.read(&mut octet) {
+                Ok(1) => line.extend(octet),
+                Ok(_) => break,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    eprintln!("a client's stream ends: {error}");
+                    break;
+                }
+            }
             if line.ends_with(b"\r\n") {
                 return Some(String::from_utf8(line).unwrap().trim_end().to_owned());
             }
