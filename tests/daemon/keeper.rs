@@ -211,13 +211,13 @@ fn stolen_channel(pid: i32) -> OwnedFd {
         })
         .collect();
     numbers.sort_unstable();
-    // The other one leads to the listener.
+    // The other one leads to the child. It was made later, when the numbers below were free again.
     assert_eq!(numbers.len(), 2);
     // SAFETY: both calls make a descriptor that is this process's own.
     unsafe {
         let process = libc::syscall(libc::SYS_pidfd_open, pid, 0) as i32;
         let process = OwnedFd::from_raw_fd(process);
-        let taken = libc::syscall(libc::SYS_pidfd_getfd, std::os::fd::AsRawFd::as_raw_fd(&process), numbers[0], 0);
+        let taken = libc::syscall(libc::SYS_pidfd_getfd, std::os::fd::AsRawFd::as_raw_fd(&process), numbers[1], 0);
         OwnedFd::from_raw_fd(taken as i32)
     }
 }

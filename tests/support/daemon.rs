@@ -247,8 +247,15 @@ impl<S: Read + Write> Talk<S> {
     pub fn line(&mut self) -> Option<String> {
         let mut line = Vec::new();
         let mut octet = [0];
-        while matches!(read(&mut self.stream, &mut octet), Ok(1)) {
-            line.extend(octet);
+        loop {
+            match read(&mut self.stream, &mut octet) {
+                Ok(1) => line.extend(octet),
+                Ok(_) => break,
+                Err(error) => {
+                    eprintln!("a client's stream ends: {error}");
+                    break;
+                }
+            }
             if line.ends_with(b"\r\n") {
                 return Some(String::from_utf8(line).unwrap().trim_end().to_owned());
             }
