@@ -8,7 +8,7 @@ use crate::sys::file::{Dir, Kind, Stat, Time};
 use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Names found in a folder, all in one piece of memory.
 #[derive(Debug, Default)]
@@ -109,9 +109,9 @@ enum Doubt {
 }
 
 /// Coarser than the tick of any kernel.
-const TICK: i128 = 20_000_000;
+pub const TICK: Duration = Duration::from_millis(20);
 /// Where times have no fractions of a second.
-const COARSE_TICK: i128 = 1_000_000_000;
+const COARSE_TICK: Duration = Duration::from_secs(1);
 /// A time that far in the future was set by somebody, or the clock was set back: any change shows.
 const FUTURE: i128 = 60_000_000_000;
 
@@ -124,10 +124,16 @@ fn nanoseconds(time: Time) -> i128 {
     i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanoseconds)
 }
 
+/// In nanoseconds.
+fn tick(stat: &Stat) -> i128 {
+    let tick = if stat.modified.nanoseconds == 0 { COARSE_TICK } else { TICK };
+    tick.as_nanos().cast_signed()
+}
+
 impl Stamp {
     /// Taken before the directory is read.
     pub fn before_reading(stat: &Stat) -> Self {
-        let tick = if stat.modified.nanoseconds == 0 { COARSE_TICK } else { TICK };
+        let tick = tick(stat);
         let age = now() - nanoseconds(stat.modified);
         let doubt = if age < tick && age > -FUTURE { Doubt::Now } else { Doubt::None };
         Self { identity: (stat.device, stat.inode), modified: stat.modified, doubt }
@@ -136,7 +142,7 @@ impl Stamp {
     /// Taken after changes of our own to a directory that was known: it need not be read again for them, but for what others may have done in the
     /// same moment, later.
     pub fn after_writing(stat: &Stat) -> Self {
-        let tick = if stat.modified.nanoseconds == 0 { COARSE_TICK } else { TICK };
+        let tick = tick(stat);
         let doubt = Doubt::After(now().max(nanoseconds(stat.modified)) + tick);
         Self { identity: (stat.device, stat.inode), modified: stat.modified, doubt }
     }
@@ -159,6 +165,11 @@ impl Stamp {
     /// Whether the directory shows another time than this.
     pub fn changed(&self, stat: &Stat) -> bool {
         self.identity != (stat.device, stat.inode) || self.modified != stat.modified
+    }
+
+    /// Whether both are of one time of one directory.
+    pub fn is_of_same_time(&self, other: &Stamp) -> bool {
+        (self.identity, self.modified) == (other.identity, other.modified)
     }
 
     /// Device and inode.

@@ -17,7 +17,7 @@ use super::lock::Lock;
 use super::mailbox::MaildirMailbox;
 use super::matching::{Conflict, Matching, Seat};
 use super::recent;
-use super::scan::{Found, Listing, Stamp, each_message};
+use super::scan::{Found, Listing, Stamp, TICK, each_message};
 use super::uid_list::{self, Refreshed};
 use super::watch::Watch;
 use crate::limits;
@@ -30,6 +30,7 @@ use crate::types::{ModSeq, Uid, UidSet};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::time::Instant;
 
 /// How often `new` is listed in one look, while mail keeps arriving.
 const PASSES: usize = 5;
@@ -37,6 +38,8 @@ const PASSES: usize = 5;
 const TRIES: usize = 5;
 /// Messages of a first table that are written together: the database keeps in memory what one change writes, and some of it for good.
 const PIECE: usize = 50_000;
+/// How often a folder is listed in one look for messages that were not seen, while another program changes its names.
+const LISTINGS: usize = 10;
 /// Seconds after which two names of one file are no delivery in progress.
 const OLD_LINK: i64 = 30;
 
@@ -66,6 +69,8 @@ struct Scan<'t> {
     new: Stamp,
     /// Of `cur`, if that was listed too.
     cur: Option<Stamp>,
+    /// What was not seen is gone.
+    complete: bool,
     /// `cur` before and after files were moved there, if it was not listed.
     moved: Option<(Stat, Stat)>,
     /// Messages under other bases.
@@ -287,7 +292,7 @@ impl MaildirMailbox {
                 return Ok(None);
             }
         }
-        if scan.cur.is_some() {
+        if scan.complete {
             plan.gone = scan.matching.missing();
         }
         let lost: UidSet = news.lost.iter().copied().filter_map(Uid::new).collect();
@@ -771,26 +776,57 @@ impl MaildirMailbox {
                 let moved = moved.then_some(cur_before).zip(self.stat_part(b"cur").ok());
                 let mut matching = matching;
                 matching.sort_strangers();
-                return Ok(Scan { matching, new, cur: None, moved, rebased: Vec::new() });
+                return Ok(Scan { matching, new, cur: None, complete: false, moved, rebased: Vec::new() });
             }
         }
         let mut matching = Matching::of_all(reading, number, &news.lost)?;
         sight(&mut matching, &listing);
-        let cur = Stamp::before_reading(&self.stat_part(b"cur")?);
+        let mut cur = Stamp::before_reading(&self.stat_part(b"cur")?);
         each_message(&self.folder, Place::Cur, &mut self.said, |name, unsure| {
             matching.sight(Place::Cur, name, false, unsure);
         })?;
+        let mut complete = true;
         if matching.misses_any() {
-            // One listing may miss a file that is being renamed; two do not.
+            complete = self.look_for_missing(&mut matching)?;
+        }
+        matching.sort_strangers();
+        let rebased = matching.match_by_unique_part();
+        if !complete {
+            // Who is missing now is looked for next time.
+            cur.distrust();
+        }
+        Ok(Scan { matching, new, cur: Some(cur), complete, moved: None, rebased })
+    }
+
+    /// A listing may miss a file that is being renamed, and so may the next if it is renamed again. What is missing is gone for sure only when a listing
+    /// has not shown it under which the directories did not change; gives whether there was such a one.
+    fn look_for_missing(&mut self, matching: &mut Matching<'_>) -> Result<bool> {
+        let (mut before, mut since) = (self.stamps()?, Instant::now());
+        for _ in 0..LISTINGS {
+            // From the next tick of the file system's clock on, a change shows in the time of the directory.
+            let ticked = since.elapsed() >= TICK || !before.iter().any(Stamp::in_doubt);
             for place in [Place::New, Place::Cur] {
                 each_message(&self.folder, place, &mut self.said, |name, unsure| {
                     matching.sight_missing(place, name, unsure);
                 })?;
             }
+            if !matching.misses_any() {
+                return Ok(true);
+            }
+            let after = self.stamps()?;
+            if !before.iter().zip(&after).all(|(before, after)| before.is_of_same_time(after)) {
+                (before, since) = (after, Instant::now());
+            } else if ticked {
+                return Ok(true);
+            } else {
+                std::thread::sleep(TICK.saturating_sub(since.elapsed()));
+            }
         }
-        matching.sort_strangers();
-        let rebased = matching.match_by_unique_part();
-        Ok(Scan { matching, new, cur: Some(cur), moved: None, rebased })
+        Ok(false)
+    }
+
+    fn stamps(&self) -> Result<[Stamp; 2]> {
+        Ok([Stamp::before_reading(&self.stat_part(b"new")?), Stamp::before_reading(&self.stat_part(b"cur")?)])
     }
 
     /// Lists `new`, moving what it holds to `cur` if that may be. Says whether anything was moved.
