@@ -7,50 +7,7 @@ use crate::log::{Level, Quoted, log};
 use crate::sys::file::{Dir, Kind, Stat, Time};
 use std::collections::HashSet;
 use std::io;
-use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// Names found in a folder, all in one piece of memory.
-#[derive(Debug, Default)]
-pub struct Listing {
-    text: Vec<u8>,
-    found: Vec<Found>,
-}
-
-#[derive(Clone, Debug)]
-pub struct Found {
-    name: Range<usize>,
-    pub place: Place,
-    /// It was moved from `new` by this scan, or still lies there.
-    pub fresh: bool,
-    /// The directory did not say what it is.
-    pub unsure: bool,
-}
-
-impl Listing {
-    pub fn add(&mut self, name: &[u8], place: Place, fresh: bool, unsure: bool) {
-        let start = self.text.len();
-        self.text.extend_from_slice(name);
-        self.found.push(Found { name: start..self.text.len(), place, fresh, unsure });
-    }
-
-    pub fn name(&self, found: &Found) -> &[u8] {
-        self.text.get(found.name.clone()).unwrap_or_default()
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = (&Found, &[u8])> {
-        self.found.iter().map(|f| (f, self.name(f)))
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.found.is_empty()
-    }
-
-    /// Adds the messages of a directory.
-    pub fn read(&mut self, folder: &Folder, place: Place, said: &mut Said) -> io::Result<()> {
-        each_message(folder, place, said, |name, unsure| self.add(name, place, place == Place::New, unsure))
-    }
-}
 
 /// Gives the names of messages in a directory, and whether it did not say what they are. What cannot be a message is passed over, with one line in
 /// the log.
