@@ -17,9 +17,8 @@ pub const IN_MEMORY: usize = 64 * PIECE;
 /// Texts, each found again by what [`Texts::add`] gave.
 #[derive(Debug, Default)]
 pub struct Texts {
+    /// The last is in memory.
     pieces: Vec<Piece>,
-    /// Octets of the last piece that are taken.
-    taken: usize,
     spill: Spill,
     /// Something had no place.
     overflowed: bool,
@@ -35,7 +34,7 @@ pub struct Text {
 
 #[derive(Debug)]
 enum Piece {
-    Memory(Box<[u8]>),
+    Memory(Vec<u8>),
     File(Mapped),
 }
 
@@ -58,27 +57,34 @@ impl Texts {
     /// Keeps a text. One for which there is no place is left out, which [`Texts::overflowed`] says: it is too long for a file name or a line of the UID
     /// list, or is one of more than four gibibytes.
     pub fn add(&mut self, text: &[u8]) -> Text {
-        if (self.pieces.is_empty() || text.len() > PIECE - self.taken) && !self.next_piece() {
-            self.overflowed = true;
-            return Text::default();
+        let place = if text.is_empty() { Some(Text::default()) } else { self.keep(text) };
+        self.overflowed |= place.is_none();
+        place.unwrap_or_default()
+    }
+
+    fn keep(&mut self, text: &[u8]) -> Option<Text> {
+        let length = u16::try_from(text.len()).ok()?;
+        if self.room() < text.len() {
+            self.next_piece();
         }
-        let place = || Some((u16::try_from(self.pieces.len() - 1).ok()?, u16::try_from(self.taken).ok()?));
-        let (Some((piece, start)), Ok(length), Some(Piece::Memory(octets))) =
-            (if text.is_empty() { Some((0, 0)) } else { place() }, u16::try_from(text.len()), self.pieces.last_mut())
-        else {
-            self.overflowed = true;
-            return Text::default();
-        };
-        if let Some(room) = octets.get_mut(self.taken..self.taken + text.len()) {
-            room.copy_from_slice(text);
+        let piece = u16::try_from(self.pieces.len() - 1).ok()?;
+        let Piece::Memory(octets) = self.pieces.last_mut()? else { return None };
+        let start = u16::try_from(octets.len()).ok()?;
+        octets.extend_from_slice(text);
+        Some(Text { piece, start, length })
+    }
+
+    /// Octets that the last piece has room for.
+    fn room(&self) -> usize {
+        match self.pieces.last() {
+            Some(Piece::Memory(octets)) => PIECE - octets.len(),
+            _ => 0,
         }
-        self.taken += text.len();
-        Text { piece, start, length }
     }
 
     pub fn get(&self, text: Text) -> &[u8] {
         let piece = match self.pieces.get(usize::from(text.piece)) {
-            Some(Piece::Memory(octets)) => octets,
+            Some(Piece::Memory(octets)) => octets.as_slice(),
             Some(Piece::File(octets)) => &**octets,
             None => return &[],
         };
@@ -91,21 +97,17 @@ impl Texts {
         self.overflowed
     }
 
-    /// Begins a piece; `false` if there can be no further.
-    fn next_piece(&mut self) -> bool {
-        if self.pieces.len() > usize::from(u16::MAX) {
-            return false;
-        }
+    fn next_piece(&mut self) {
         if self.pieces.len() > IN_MEMORY / PIECE
-            && let Some(Piece::Memory(octets)) = self.pieces.last()
-            && let Some(mapped) = self.spill.add(octets)
             && let Some(last) = self.pieces.last_mut()
+            && let Piece::Memory(octets) = last
         {
-            *last = Piece::File(mapped);
+            octets.resize(PIECE, 0);
+            if let Some(mapped) = self.spill.add(octets) {
+                *last = Piece::File(mapped);
+            }
         }
-        self.pieces.push(Piece::Memory(vec![0; PIECE].into()));
-        self.taken = 0;
-        true
+        self.pieces.push(Piece::Memory(Vec::with_capacity(PIECE)));
     }
 }
 
