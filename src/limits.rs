@@ -45,9 +45,11 @@ pub const PASSWORD: usize = 511;
 pub const MAILBOX_NAME: usize = 1000;
 /// Parts of a mailbox name.
 pub const MAILBOX_LEVELS: usize = 64;
-/// Mailboxes of one user. Each LIST looks at all of them.
+/// Mailboxes of one user in the memory store. In a Maildir those that are there are there, whoever made them: there only the file system has limits, and what
+/// they cost is a LIST of so many lines.
 pub const MAILBOXES: usize = 10_000;
-/// Names that one user subscribes to; they need not exist, so the number of mailboxes does not bound them.
+/// Names that one user subscribes to in the memory store; they need not exist, so the number of mailboxes does not bound them. In a Maildir the size of
+/// the file bounds them.
 pub const SUBSCRIPTIONS: usize = 10_000;
 /// A keyword.
 pub const KEYWORD: usize = 128;

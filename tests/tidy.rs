@@ -121,6 +121,27 @@ fn unsafe_stays_in_sys() {
     none(&found);
 }
 
+/// Whoever chooses the names in a table must not be able to choose where they fall: the standard library's tables have a secret each, others
+/// or a fixed hash have none.
+#[test]
+fn tables_are_hashed_with_a_secret() {
+    // Processes that know nothing of each other must come to the same number there.
+    const WITHOUT_TABLE: &str = "src/server/slots.rs";
+    let mut found = Vec::new();
+    for file in sources() {
+        for (number, line) in file.code() {
+            let fixed = ["DefaultHasher", "BuildHasherDefault", "SipHasher"];
+            let other =
+                ["with_hasher", "with_capacity_and_hasher", "hashbrown", "ahash", "fxhash", "rustc_hash", "fnv"];
+            let named = |names: &[&str]| words(&line).any(|word| names.contains(&word));
+            if named(&other) || (named(&fixed) && file.shown() != WITHOUT_TABLE) {
+                found.push(format!("{}:{number}: a hash without a secret", file.shown()));
+            }
+        }
+    }
+    none(&found);
+}
+
 #[test]
 fn every_file_says_what_it_is_for() {
     let found: Vec<String> = files_below("src")

@@ -95,8 +95,19 @@ impl Settings {
         value.parse().map(Some).map_err(|_| format!("{origin}: {value} is not a number that {name} can be"))
     }
 
-    fn path(&self, name: &str) -> Option<PathBuf> {
-        self.one(name).map(PathBuf::from)
+    /// Absolute from here on: processes that serve a connection work in `/`.
+    fn path(&self, name: &str) -> Result<Option<PathBuf>, String> {
+        Ok(self.paths(name)?.pop())
+    }
+
+    /// Relative ones are of the directory of the start: processes work elsewhere.
+    fn paths(&self, name: &str) -> Result<Vec<PathBuf>, String> {
+        let settings = self.0.get(name).into_iter().flatten();
+        settings
+            .map(|Setting { value, origin }| {
+                std::path::absolute(value).map_err(|error| format!("{origin}: {value:?} is no path: {error}"))
+            })
+            .collect()
     }
 }
 
@@ -206,7 +217,7 @@ impl Config {
         let mode = mode(settings, facts)?;
         let implicit_tls = settings.has("tls") && mode != Mode::PreAuth;
         let tls_port = settings.number("tls-port")?;
-        let (certificates, keys) = (settings.all("cert"), settings.all("key"));
+        let (certificates, keys) = (settings.paths("cert")?, settings.paths("key")?);
         let tls_files: Vec<Files> = match (certificates.len(), keys.len()) {
             // They are root's, and there is nothing to encrypt.
             _ if mode == Mode::PreAuth => Vec::new(),
@@ -220,21 +231,21 @@ impl Config {
             (count, _) if count > MOST_CERTIFICATES => {
                 return Err(format!("there may be {MOST_CERTIFICATES} certificates, not {count}"));
             }
-            _ => certificates.into_iter().map(PathBuf::from).zip(keys.into_iter().map(PathBuf::from)).collect(),
+            _ => certificates.into_iter().zip(keys).collect(),
         };
         let storage = storage(settings, facts, mode)?;
         let demo = settings.has("demo");
         if demo && storage != Storage::Memory {
             return Err("--demo needs --storage memory".to_owned());
         }
-        let index_path = settings.path("index-path");
+        let index_path = settings.path("index-path")?;
         if index_path.is_some() && storage == Storage::Memory {
             return Err("--index-path needs --storage maildir".to_owned());
         }
         if mode == Mode::Fork && !facts.is_root {
             return Err("--fork needs root".to_owned());
         }
-        let passwords = match settings.path("passwd-file") {
+        let passwords = match settings.path("passwd-file")? {
             Some(path) => Passwords::File(path),
             None if demo => Passwords::Demo,
             None => Passwords::Pam { service: settings.one("pam-service").unwrap_or("imapd").to_owned() },
@@ -256,8 +267,8 @@ impl Config {
             min_uid: settings.number("min-uid")?.unwrap_or(limits::LOWEST_UID),
             allow_cleartext: settings.has("allow-cleartext"),
             withheld: Withheld::new(&settings.all("withhold")).map_err(|error| format!("--withhold: {error}"))?,
-            pidfile: settings.path("pidfile"),
-            run_dir: settings.path("run-dir").unwrap_or_else(|| "/run/imapd".into()),
+            pidfile: settings.path("pidfile")?,
+            run_dir: settings.path("run-dir")?.unwrap_or_else(|| "/run/imapd".into()),
             log: match settings.one("log") {
                 None => None,
                 Some("stderr") => Some(Sink::Stderr),
@@ -302,7 +313,7 @@ fn storage(settings: &Settings, facts: Facts, mode: Mode) -> Result<Storage, Str
         Mode::Inetd => facts.is_root,
         Mode::Threads => false,
     };
-    let place = match settings.path("maildir-path") {
+    let place = match settings.path("maildir-path")? {
         Some(path) => Place::Shared(path),
         None if at_home => Place::Home,
         None => Place::Shared("/var/mail".into()),
@@ -357,8 +368,8 @@ mod tests {
     fn tls_moves_the_port_and_needs_its_files() {
         let tls = [("tls", ""), ("cert", "c"), ("key", "k")];
         assert_eq!(config(&tls, USER).unwrap().port, 993);
-        let two = [("cert", "a"), ("key", "b"), ("cert", "c"), ("key", "d")];
-        let pairs = [("a".into(), "b".into()), ("c".into(), "d".into())];
+        let two = [("cert", "/a"), ("key", "/b"), ("cert", "/c"), ("key", "/d")];
+        let pairs = [("/a".into(), "/b".into()), ("/c".into(), "/d".into())];
         assert_eq!(config(&two, USER).unwrap().tls_files, pairs);
         assert!(config(&two[..3], USER).unwrap_err().contains("as many"));
         for missing in [&tls[..1], &tls[..2], &tls[1..2], &[("tls-port", "993")]] {
@@ -426,6 +437,22 @@ mod tests {
         assert_eq!(config(&[elsewhere], USER).unwrap_err(), "--index-path needs --storage maildir");
         let config = config(&[elsewhere, ("storage", "maildir")], USER).unwrap();
         assert_eq!(config.index_path.as_deref(), Some(Path::new("/var/cache/imapd")));
+    }
+
+    #[test]
+    fn paths_are_absolute() {
+        let here = std::env::current_dir().unwrap();
+        let names = ["cert", "key", "maildir-path", "index-path", "passwd-file", "pidfile", "run-dir"];
+        let pairs: Vec<_> = [("storage", "maildir")].into_iter().chain(names.map(|name| (name, name))).collect();
+        let config = config(&pairs, USER).unwrap();
+        let place = |name: &str| here.join(name);
+        assert_eq!(config.tls_files, [(place("cert"), place("key"))]);
+        assert_eq!(config.storage, Storage::Maildir(Place::Shared(place("maildir-path"))));
+        assert_eq!(config.index_path, Some(place("index-path")));
+        assert_eq!(config.passwords, Passwords::File(place("passwd-file")));
+        assert_eq!((config.pidfile, config.run_dir), (Some(place("pidfile")), place("run-dir")));
+        let nothing = self::config(&[("pidfile", "")], USER).unwrap_err();
+        assert!(nothing.starts_with("--pidfile: \"\" is no path"), "{nothing}");
     }
 
     #[test]

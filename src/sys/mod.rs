@@ -7,6 +7,7 @@ pub mod file;
 pub mod inotify;
 pub mod lmdb;
 pub mod lock;
+pub mod mapping;
 pub mod poll;
 pub mod process;
 pub mod sandbox;

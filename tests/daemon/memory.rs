@@ -5,6 +5,7 @@ use crate::support::{Daemon, Talk, directory};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -15,7 +16,11 @@ const CONNECTION: u64 = 4 * MIB;
 
 /// A line of /proc/PID/status, in octets.
 fn status(daemon: &Daemon, name: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+    status_of(daemon.pid(), name)
+}
+
+fn status_of(pid: i32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim_matches([':', '\t', ' ', 'k', 'B']).parse::<u64>().unwrap() * 1024
 }
@@ -294,5 +299,66 @@ fn state_files_of_a_gibibyte_are_not_read_into_memory() {
         eprintln!("{name}: {} KiB", grown / 1024);
         // A few times what is read of a state file at most.
         assert!(grown < 96 * MIB, "{name}: {grown}");
+    }
+}
+
+/// The most memory of its own that the server held while `work` ran beyond what it held before; pages of files are the system's to take back.
+fn own_grows_by(daemon: &Daemon, work: impl FnOnce()) -> u64 {
+    let (pid, before) = (daemon.pid(), status(daemon, "RssAnon"));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let done = &done;
+        let watcher = scope.spawn(move || {
+            let mut most = 0;
+            while !done.load(Ordering::Relaxed) {
+                most = most.max(status_of(pid, "RssAnon"));
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            most
+        });
+        work();
+        done.store(true, Ordering::Relaxed);
+        watcher.join().unwrap().saturating_sub(before)
+    })
+}
+
+/// Neither where nobody has looked before nor where the index alone was lost, as in a Maildir that comes from Dovecot, are the names kept in memory.
+#[test]
+fn the_first_look_at_very_many_messages_costs_little_memory_for_each() {
+    const FEW: u64 = 40_000;
+    const MANY: u64 = 100_000;
+    /// Octets for a message: what the session shows of it, its place in a listing and in the list, and tables of them.
+    const EACH: u64 = 110;
+    let [few, many] = [FEW, MANY].map(|count| {
+        let (daemon, here) = maildir();
+        let place = here.path().join("mail/test");
+        for n in 0..count {
+            // Names alone are as long as all that may be kept for each.
+            let name = format!(
+                "{}.M{}P12345.a-host-of-a-long-name.example.org,S=1234,W=1260,X={:020}:2,S",
+                1_700_000_000 + n / 7,
+                n * 7919 % 1_000_000,
+                n
+            );
+            std::fs::File::create(place.join("cur").join(name)).unwrap();
+        }
+        let mut client = logged_in(&daemon);
+        client.ok("NOOP");
+        let first = own_grows_by(&daemon, || client.ok("EXAMINE INBOX"));
+        client.ok("LOGOUT");
+        for file in ["imapd-index", "imapd-index-lock", "imapd-index-state"] {
+            std::fs::remove_file(place.join(file)).unwrap();
+        }
+        let mut client = logged_in(&daemon);
+        let again = own_grows_by(&daemon, || client.ok("SELECT INBOX"));
+        let next = format!("UID SEARCH UID {}:*", count);
+        assert_eq!(client.run(&next)[0], format!("* SEARCH {count}"));
+        assert_eq!(std::fs::read_dir(place.join("tmp")).unwrap().count(), 0);
+        [first, again]
+    });
+    for (few, many) in few.into_iter().zip(many) {
+        let each = many.saturating_sub(few) / (MANY - FEW);
+        eprintln!("{few} octets for {FEW} messages, {many} for {MANY}: {each} for each");
+        assert!(each < EACH, "{each}");
     }
 }

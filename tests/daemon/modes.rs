@@ -1,6 +1,6 @@
 //! Single process, inetd, preauth, sockets from systemd, the configuration file.
 
-use crate::support::{BINARY, Daemon, PATIENCE, Talk, certificate, directory, tls};
+use crate::support::{BINARY, Daemon, PATIENCE, Talk, certificate, directory, is_root, tls};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -90,6 +90,62 @@ fn inetd_speaks_tls_and_starttls() {
     client.ok("STARTTLS");
     let mut client = Talk::new(tls(client.stream, &[], rustls::DEFAULT_VERSIONS).unwrap());
     client.ok("LOGIN test test");
+    client.ok("LOGOUT");
+    drop(client);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn relative_paths_begin_where_it_was_started() {
+    let here = directory();
+    let (crt, key) = certificate(here.path(), "here");
+    let relative = |path: &str| std::path::Path::new(path).file_name().unwrap().to_str().unwrap().to_owned();
+    let write_users = |password: &str| {
+        // Another file under the same name, as an editor makes it: its inode, if not its time, shows that it is new.
+        let line = format!("vera:{{PLAIN}}{password}:54321:54321::/nonexistent\n");
+        std::fs::write(here.path().join("users.new"), line).unwrap();
+        std::fs::rename(here.path().join("users.new"), here.path().join("users")).unwrap();
+    };
+    write_users("before");
+    for (directory, mode) in [("mail", 0o755), ("mail/vera", 0o700), ("index", 0o1777)] {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::create_dir(here.path().join(directory)).unwrap();
+        std::fs::set_permissions(here.path().join(directory), PermissionsExt::from_mode(mode)).unwrap();
+    }
+    let files = ["--cert", &relative(&crt), "--key", &relative(&key), "--passwd-file", "users"];
+    let mail = ["-s", "maildir", "--maildir-path", "mail", "--index-path", "index"];
+    let start = || {
+        let mut command = Command::new(BINARY);
+        command.current_dir(here.path()).args(["--log", "stderr"]).args(files).args(mail);
+        command
+    };
+    if is_root() {
+        std::os::unix::fs::chown(here.path().join("mail/vera"), Some(54321), Some(54321)).unwrap();
+        let mut command = start();
+        command.args(["--fork", "--port", "0", "--pidfile", "pid"]).stdin(Stdio::null());
+        let daemon = Daemon::spawn(command, 1);
+        assert!(here.path().join("pid").exists());
+        let mut client = daemon.connect();
+        client.line();
+        // The process of this connection was made before, and looks for the file now.
+        write_users("after");
+        client.ok("LOGIN vera after");
+        client.ok("SELECT INBOX");
+        assert!(here.path().join("mail/vera/cur").exists() && here.path().join("index/vera/imapd-index").exists());
+    }
+    // Processes of inetd too.
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_read_timeout(Some(PATIENCE)).unwrap();
+    let output = theirs.try_clone().unwrap();
+    let mut command = start();
+    command.args(["--inetd", "--run-dir", "run"]).stdin(OwnedFd::from(theirs)).stdout(OwnedFd::from(output));
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    drop(command);
+    let mut client = Talk::new(ours);
+    assert!(client.line().unwrap().starts_with("* OK"));
+    assert!(here.path().join("run").exists());
+    write_users("at last");
+    client.ok("LOGIN vera \"at last\"");
     client.ok("LOGOUT");
     drop(client);
     assert!(child.wait().unwrap().success());

@@ -1,6 +1,6 @@
 //! CAPABILITY, NOOP, LOGOUT, ID, ENABLE, and what every command has in common.
 
-use crate::talk::{World, each_store, on_memory};
+use crate::talk::{World, each_store, message, on_memory};
 
 #[test]
 fn the_greeting_of_a_preauthenticated_session_has_the_capabilities() {
@@ -173,18 +173,66 @@ fn a_stop_ends_idle_with_bye() {
     });
 }
 
+/// RFC 5464 (METADATA), RFC 5257 (ANNOTATE) and the draft before them. What none can store has no limits to pass.
 #[test]
 fn annotations_are_not_offered_and_not_stored() {
-    on_memory(|world| {
+    each_store(|world| {
         let (mut client, greeting) = world.greeted();
         assert!(!greeting.contains("METADATA") && !greeting.contains("ANNOTAT"), "{greeting}");
+        assert_eq!(client.ok("ENABLE METADATA METADATA-SERVER"), ["* ENABLED"]);
+        client.append("INBOX", "()", &message("one"));
+        client.ok("SELECT INBOX");
+        let files = || world.directory().map(walk);
+        let before = files();
+        let entries = |count: usize, value: &str| {
+            (0..count).map(|n| format!("/private/vendor/x/{n} {value}")).collect::<Vec<_>>().join(" ")
+        };
+        let mebibyte = format!("{{1048576+}}\r\n{}", "v".repeat(1 << 20));
         for command in [
             "GETMETADATA INBOX /private/comment",
+            "GETMETADATA (MAXSIZE 1024 DEPTH infinity) \"\" (/shared/comment /private/comment)",
             "SETMETADATA INBOX (/private/comment \"x\")",
+            "SETMETADATA \"\" (/shared/admin NIL)",
+            "SETMETADATA INBOX (/private/comment {1+}\r\nx /private/other {2+}\r\nxy)",
+            "SETMETADATA INBOX (/private/comment ~{3+}\r\n\0\0\0)",
+            &format!("SETMETADATA INBOX ({})", entries(1001, "\"v\"")),
             "GETANNOTATION INBOX \"/comment\" \"value\"",
+            "SETANNOTATION INBOX \"/comment\" (\"value.priv\" \"x\")",
+            "SELECT INBOX (ANNOTATE)",
+            "FETCH 1 (ANNOTATION (/comment value.priv))",
+            "STORE 1 ANNOTATION (/comment (value.priv \"x\"))",
+            "SEARCH ANNOTATION /comment value.priv \"x\"",
+            "SORT (ANNOTATION /comment value.priv) UTF-8 ALL",
+            "LIST \"\" * RETURN (METADATA (/private/comment))",
+            "APPEND INBOX ANNOTATION (/comment (value.priv \"x\")) {3+}\r\nx\r\n",
         ] {
             client.bad(command);
+            // The next is understood: nothing of what was refused is left in between.
+            client.ok("NOOP");
         }
-        client.ok("NOOP");
+        client.send(b"m SETMETADATA INBOX (/private/comment {5}\r\n");
+        assert!(client.line().starts_with("+ "));
+        client.send(b"value)\r\n");
+        assert!(client.line().starts_with("m BAD "));
+        // One that comes unasked and is longer than any literal may be ends the connection, as it would in any command.
+        client.send(format!("m SETMETADATA INBOX (/private/comment {mebibyte})\r\n").as_bytes());
+        let said = client.line();
+        assert!(said.starts_with("* BYE ") || said.starts_with("m BAD "), "{said}");
+        client.ended();
+        assert_eq!(files(), before);
     });
+}
+
+/// All files below a directory.
+fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(walk(&path)),
+            false => found.push(path),
+        }
+    }
+    found.sort();
+    found
 }

@@ -8,11 +8,11 @@ use imapd::testing::storage::maildir::interop::dovecot_uidlist::strictly_valid;
 use imapd::testing::storage::{Access, MailStore, StatusWanted};
 use imapd::testing::types::flag::FlagChange;
 use imapd::testing::types::{SystemFlag, Uid, UidSet};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 const SECRET: &str = "3 V5 N9\nsecret\n";
@@ -228,53 +228,97 @@ fn a_copy_between_folders_with_different_letters_has_the_same_keywords() {
     assert_eq!(other.flags(Uid::new(1).unwrap()), Some(flags("zebra yak")));
 }
 
-/// Two that deliver two thousand messages each, with a session each, and a third program that marks messages and knows no lock.
+/// What further processes of this program do to the Maildir that they are told of, see [`process`].
+#[test]
+fn as_another_process() {
+    let (Ok(root), Ok(what)) = (std::env::var("OTHER_MAILDIR"), std::env::var("OTHER_WORK")) else { return };
+    let path = |name: &str| Path::new(&root).join(name);
+    let Some((who, count)) = what.split_once(' ') else {
+        // As mutt does it, without any lock, until it is killed: a flag on and off again, several times before it turns to others.
+        loop {
+            let names =
+                fs::read_dir(path("cur")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let mut bases: Vec<(String, bool)> = names
+                .filter_map(|name| name.split_once(":2,").map(|(base, flags)| (base.to_owned(), flags == "F")))
+                .collect();
+            for some in bases.chunks_mut(200) {
+                for _ in 0..7 {
+                    for (base, flagged) in &mut *some {
+                        let name = |flagged: bool| path(&format!("cur/{base}:2,{}", if flagged { "F" } else { "" }));
+                        if fs::rename(name(*flagged), name(!*flagged)).is_ok() {
+                            *flagged = !*flagged;
+                        }
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(3));
+            }
+        }
+    };
+    for n in 0..count.parse().unwrap() {
+        let base = format!("{}.M{n}P1{who}.mx", 1_700_000_000 + n / 100);
+        fs::write(path(&format!("tmp/{base}")), "").unwrap();
+        fs::rename(path(&format!("tmp/{base}")), path(&format!("new/{base}"))).unwrap();
+    }
+}
+
+/// A process that does this to a Maildir. Killed when dropped.
+struct Process(Child);
+
+impl Process {
+    fn start(place: &Place, work: &str) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "hostile::as_another_process"]).stdout(Stdio::null());
+        Self(command.env("OTHER_MAILDIR", &place.root).env("OTHER_WORK", work).spawn().unwrap())
+    }
+
+    fn is_done(&mut self) -> bool {
+        let ended = self.0.try_wait().unwrap();
+        assert!(ended.is_none_or(|status| status.success()), "{ended:?}");
+        ended.is_some()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Two processes deliver ten thousand messages each while a third changes the name of every file, again and again, and knows no lock.
 #[test]
 fn thousands_of_deliveries_and_a_program_that_marks_show_no_message_gone() {
-    const EACH: usize = 2_000;
+    const EACH: usize = 10_000;
     let place = Place::new();
-    let done = AtomicBool::new(false);
-    let told: Vec<BTreeMap<Uid, bool>> = std::thread::scope(|scope| {
-        let marker = scope.spawn(|| {
-            let mut marked = BTreeSet::new();
-            while !done.load(Ordering::Relaxed) {
-                for name in place.files("cur").into_iter().filter(|name| name.ends_with(":2,")).step_by(7) {
-                    if fs::rename(place.path(&format!("cur/{name}")), place.path(&format!("cur/{name}F"))).is_ok() {
-                        marked.insert(name.split(':').next().unwrap().to_owned());
-                    }
-                }
-            }
-            marked
-        });
-        let sessions = ["a", "b"].map(|who| {
-            let place = &place;
-            scope.spawn(move || {
-                let mut mailbox = open(&mut *place.store(), &inbox());
-                let mut told: BTreeMap<Uid, bool> = BTreeMap::new();
-                for n in 0..EACH {
-                    place.deliver(&format!("{}.M{n}P1{who}.mx", 1_700_000_000 + n));
-                    if n % 250 == 249 {
-                        let last = mailbox.uids().last();
-                        let changes = mailbox.sync().unwrap();
-                        assert!(changes.expunged.is_empty(), "{who}: {:?}", changes.expunged);
-                        assert!(changes.arrived.iter().all(|uid| last.is_none_or(|last| uid > last)));
-                        told.extend(changes.arrived.iter().map(|uid| (uid, false)));
-                    }
-                }
-                told
-            })
-        });
-        let told = sessions.map(std::thread::ScopedJoinHandle::join);
-        done.store(true, Ordering::Relaxed);
-        let told = told.map(Result::unwrap).to_vec();
-        assert!(!marker.join().unwrap().is_empty());
-        told
-    });
-    let mailbox = open(&mut *place.store(), &inbox());
-    assert_eq!(mailbox.uids().len(), 2 * EACH);
-    assert!(told.iter().flat_map(|told| told.keys()).all(|uid| mailbox.uids().contains(*uid)));
+    let mut mailbox = open(&mut *place.store(), &inbox());
+    let mut marking = Process::start(&place, "mark");
+    let mut delivering = ["a", "b"].map(|who| Process::start(&place, &format!("{who} {EACH}")));
+    let (mut told, mut flagged) = (UidSet::new(), 0);
+    loop {
+        // Asked before the look, so that the last look is one after the last delivery.
+        let ended = delivering.iter_mut().all(Process::is_done);
+        let changes = mailbox.sync().unwrap();
+        assert!(changes.expunged.is_empty(), "of {} messages, {:?} are said to be gone", told.len(), changes.expunged);
+        assert!(changes.arrived.first().is_none_or(|first| told.last().is_none_or(|last| first > last)));
+        told = told.union(&changes.arrived);
+        flagged += changes.flags.len();
+        if ended {
+            break;
+        }
+    }
+    assert!(!marking.is_done() && flagged > EACH, "only {flagged} times a message was marked meanwhile");
+    assert_eq!(told.len(), 2 * EACH);
+    assert_eq!(numbers(&told), (1..=2 * EACH as u32).collect::<Vec<_>>());
+    // Some more looks while nothing changes but names.
+    for _ in 0..2 {
+        let changes = mailbox.sync().unwrap();
+        assert!(changes.expunged.is_empty() && changes.arrived.is_empty(), "{changes:?}");
+    }
+    drop(marking);
+    let other = open(&mut *place.store(), &inbox());
+    assert_eq!(other.uids(), &told);
     let flagged = place.files("cur").iter().filter(|name| name.ends_with(":2,F")).count();
-    assert_eq!(mailbox.with_flag(SystemFlag::Flagged).len(), flagged);
+    assert_eq!(other.with_flag(SystemFlag::Flagged).len(), flagged);
     let list = place.uid_list();
     assert_eq!(list.records.iter().map(|record| &record.base).collect::<BTreeSet<_>>().len(), 2 * EACH);
 }

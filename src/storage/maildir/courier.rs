@@ -6,8 +6,9 @@ use super::folder::{Folder, Place};
 use super::interop::dovecot_uidlist::{Header, Record};
 use super::interop::{courier_keywords, courier_uiddb};
 use super::keywords::KeywordTable;
+use super::listing::Listing;
 use super::lock::Lock;
-use super::scan::{Listing, Said};
+use super::scan::Said;
 use super::uid_list;
 use crate::log::{Level, Quoted, log};
 use crate::storage::error::Result;
@@ -46,7 +47,7 @@ pub fn done(folder: &Folder) {
 
 fn import_keywords(folder: &Folder, lock: &mut Lock) -> Result<()> {
     let by_base = courier_keywords::keywords(&folder.dir)?;
-    let (mut listing, mut said) = (Listing::default(), Said::default());
+    let (mut listing, mut said) = (Listing::of(folder), Said::default());
     listing.read(folder, Place::New, &mut said)?;
     listing.read(folder, Place::Cur, &mut said)?;
     let given = |name: &[u8]| by_base.get(file_name::base(name)).filter(|keywords| !keywords.is_empty());
@@ -73,7 +74,7 @@ fn import_keywords(folder: &Folder, lock: &mut Lock) -> Result<()> {
     for (found, name, new) in renamed {
         lock.touch();
         let from = folder.place(found.place);
-        if found.unsure && from.stat(name).is_ok_and(|stat| stat.kind != Kind::File) {
+        if found.unsure() && from.stat(name).is_ok_and(|stat| stat.kind != Kind::File) {
             continue;
         }
         match from.rename_new(name, &folder.cur, &new) {

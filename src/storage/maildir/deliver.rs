@@ -5,10 +5,11 @@ use super::file_name::{self, Letters};
 use super::folder::{Folder, Place};
 use super::interop::dovecot_uidlist::Fields;
 use super::keywords::KeywordTable;
+use super::listing::Listing;
 use super::lock::Lock;
 use super::quota;
 use super::root::Root;
-use super::scan::{Listing, Said};
+use super::scan::Said;
 use super::uid_list::{self, Dealt};
 use crate::limits;
 use crate::log::{Level, log};
@@ -146,7 +147,7 @@ pub fn targets(folder: &Folder, lock: &mut Lock, staged: &[Staged]) -> Result<Ta
 }
 
 fn letters_in_use(folder: &Folder) -> Result<Letters> {
-    let (mut listing, mut used) = (Listing::default(), Letters::default());
+    let (mut listing, mut used) = (Listing::of(folder), Letters::default());
     listing.read(folder, Place::New, &mut Said::default())?;
     listing.read(folder, Place::Cur, &mut Said::default())?;
     listing.iter().for_each(|(_, name)| used.add(file_name::letters(name)));

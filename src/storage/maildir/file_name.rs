@@ -234,6 +234,17 @@ pub fn arrival(name: &[u8]) -> (u64, Option<u64>, &[u8]) {
     (seconds, micros, base)
 }
 
+/// A number that is no greater for what [`arrival`] has first; names of one number are to be compared by that.
+pub fn rough_arrival(name: &[u8]) -> u64 {
+    /// Bits for microseconds, with one value for those that have none.
+    const MICROS: u32 = 28;
+    const SECONDS: u64 = u64::MAX >> MICROS;
+    let (seconds, micros) = moment(base(name));
+    let micros =
+        if seconds < SECONDS { micros.map_or(0, |micros| micros.saturating_add(1).min((1 << MICROS) - 1)) } else { 0 };
+    seconds.min(SECONDS) << MICROS | micros
+}
+
 /// Leading seconds (zero if there are none), and the number behind the first `M` of the second field.
 fn moment(base: &[u8]) -> (u64, Option<u64>) {
     let mut fields = base.split(|&b| b == b'.');
@@ -329,6 +340,22 @@ mod tests {
         assert_eq!(names[0], "x");
         assert_eq!(names[1], "9.x");
         assert!(names.iter().position(|n| *n == "10.M5P0.h") < names.iter().position(|n| *n == "10.M40P1.h"));
+        let most = format!("{0}.M{0}", u64::MAX);
+        let more = [
+            "68719476734.M9999999999",
+            "68719476735.M1",
+            "68719476735.x",
+            "68719476736.M1",
+            "10.M268435454",
+            "10.M268435455.h",
+            &most,
+        ];
+        for a in names.iter().chain(&more) {
+            for b in names.iter().chain(&more) {
+                let rough = rough_arrival(a.as_bytes()).cmp(&rough_arrival(b.as_bytes()));
+                assert!(rough.is_eq() || rough == arrival(a.as_bytes()).cmp(&arrival(b.as_bytes())), "{a} {b}");
+            }
+        }
     }
 
     #[test]

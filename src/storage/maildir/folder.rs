@@ -7,6 +7,7 @@ use crate::storage::error::{Result, StoreError};
 use crate::sys::file::{Dir, Kind, Stat, stat_path};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where a message file lies.
@@ -23,7 +24,7 @@ pub struct Folder {
     pub dir: Dir,
     pub new: Dir,
     pub cur: Dir,
-    pub tmp: Dir,
+    pub tmp: Arc<Dir>,
     /// Permission bits for files.
     pub file_mode: u32,
     identity: (u64, u64),
@@ -57,6 +58,7 @@ impl Folder {
         let file_mode = stat.mode & 0o666 | 0o600;
         let identity = |stat: Stat| (stat.device, stat.inode);
         let parts = [identity(new.stat_self()?), identity(cur.stat_self()?)];
+        let tmp = Arc::new(tmp);
         Ok(Self { path: path.to_owned(), new, cur, tmp, file_mode, identity: identity(stat), parts, dir })
     }
 

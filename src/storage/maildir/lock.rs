@@ -313,6 +313,53 @@ mod tests {
         }
     }
 
+    /// What its file's time claims is anybody's to write; the kernel's own says how old it is.
+    #[test]
+    fn a_lock_that_claims_to_be_of_tomorrow_is_judged_as_any_other() {
+        let judged = |content: String| {
+            let (place, dir) = scratch();
+            foreign(place.path(), &content);
+            let file = std::fs::File::options().write(true).open(place.path().join("x.lock")).unwrap();
+            file.set_modified(SystemTime::now() + Duration::from_secs(24 * 3600)).unwrap();
+            let taken = take_when_old_enough(&dir);
+            assert!(place.path().join("x.lock").exists(), "{content}");
+            taken
+        };
+        std::thread::scope(|scope| {
+            // Of a process that lives, of nobody who can be asked, and of one that died.
+            let here = host_name();
+            for content in [format!("1:{here}"), format!("{}:elsewhere.example", i32::MAX), "nonsense".to_owned()] {
+                let judged = &judged;
+                scope.spawn(move || {
+                    let shown = content.clone();
+                    assert!(matches!(judged(content), Err(StoreError::InUse)), "{shown}");
+                });
+            }
+            if processes_are_shared() {
+                let judged = &judged;
+                scope.spawn(move || assert!(judged(format!("{}:{here}", i32::MAX)).is_ok()));
+            }
+        });
+    }
+
+    /// Its times as the kernel gave them, of a clock that was set back since: nothing of it can be believed but that it does not change.
+    #[test]
+    fn a_lock_of_a_clock_that_was_set_back_is_waited_for_and_then_overridden() {
+        let (place, dir) = scratch();
+        let file = |content: &str| {
+            foreign(place.path(), content);
+            dir.stat(b"x.lock").unwrap()
+        };
+        let seen = file("1:elsewhere.example");
+        let day = 24 * 3600;
+        let before = now() - day;
+        // Seen from the day before, it is not stale by age, whoever's it is.
+        assert!(!is_stale(&dir, b"x.lock", b"x", &seen, before));
+        assert!(!is_stale(&dir, b"x.lock", b"x", &file(&format!("{}:{}", i32::MAX, host_name())), before));
+        let tomorrow = Stat { changed: crate::sys::file::Time { seconds: now() + day, nanoseconds: 0 }, ..seen };
+        assert!(from_the_future(&tomorrow) && !from_the_future(&seen));
+    }
+
     #[test]
     fn a_lock_that_was_overridden_is_not_removed() {
         let (place, dir) = scratch();

@@ -2,13 +2,13 @@
 //! where they lie in the database.
 
 use super::file_name;
-use super::folder::Place;
+use super::folder::{Folder, Place};
 use super::index::chunk::{Names, Row, Rows};
 use super::index::{Failure, Reading, Result};
-use super::scan::Listing;
+use super::listing::{Found, Listing};
+use super::slots::Slots;
 use crate::types::{Uid, UidSet};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
 
 /// A file of a message, by its directory and name.
 pub type Seat = (Place, Vec<u8>);
@@ -26,15 +26,12 @@ struct Known<'t> {
     chunks: Vec<(Rows<'t>, Names<'t>)>,
     /// Chunk and place in it, ascending by UID.
     messages: Vec<(u32, u32)>,
-    /// Ordinal in `messages` and one more, by hash; zero is free.
-    slots: Vec<u32>,
-    hasher: RandomState,
+    slots: Slots,
 }
 
 impl<'t> Known<'t> {
     fn new(reading: &'t Reading<'_>, mailbox: u32, wanted: impl Fn(&Row, &[u8]) -> bool) -> Result<Self> {
-        let mut known =
-            Self { chunks: Vec::new(), messages: Vec::new(), slots: Vec::new(), hasher: RandomState::new() };
+        let mut known = Self { chunks: Vec::new(), messages: Vec::new(), slots: Slots::default() };
         for chunk in reading.chunks(mailbox)? {
             let chunk = chunk?;
             let names = reading.names(mailbox, chunk)?;
@@ -47,23 +44,13 @@ impl<'t> Known<'t> {
             }
             known.chunks.push((chunk.rows, names));
         }
-        known.slots = vec![0; (known.messages.len() * 2).next_power_of_two().max(8)];
+        known.slots = Slots::with_room_for(known.messages.len());
         for ordinal in 0..known.messages.len() {
-            let Some((_, base)) = known.get(ordinal) else { continue };
-            let mut slot = known.slot(base);
-            while known.slots.get(slot).is_some_and(|&taken| taken != 0) {
-                slot = (slot + 1) % known.slots.len();
-            }
-            if let (Some(place), Ok(number)) = (known.slots.get_mut(slot), u32::try_from(ordinal + 1)) {
-                *place = number;
+            if let Some((_, base)) = known.get(ordinal) {
+                known.slots.put(base, ordinal);
             }
         }
         Ok(known)
-    }
-
-    fn slot(&self, base: &[u8]) -> usize {
-        // The number of slots is a power of two.
-        self.hasher.hash_one(base) as usize & (self.slots.len() - 1)
     }
 
     /// The row of a message and the base of its name.
@@ -79,14 +66,7 @@ impl<'t> Known<'t> {
     }
 
     fn find(&self, base: &[u8]) -> Option<usize> {
-        let mut slot = self.slot(base);
-        loop {
-            let ordinal = (*self.slots.get(slot)? as usize).checked_sub(1)?;
-            if self.get(ordinal).is_some_and(|(_, known)| known == base) {
-                return Some(ordinal);
-            }
-            slot = (slot + 1) % self.slots.len();
-        }
+        self.slots.find(base, |ordinal| self.get(ordinal).is_some_and(|(_, known)| known == base))
     }
 }
 
@@ -105,31 +85,37 @@ pub struct Matching<'t> {
 
 impl<'t> Matching<'t> {
     /// For a look at everything: all messages of the mailbox but those of these UIDs.
-    pub fn of_all(reading: &'t Reading<'_>, mailbox: Option<u32>, but: &HashSet<u32>) -> Result<Self> {
-        Self::of(reading, mailbox, |row, _| !but.contains(&row.uid))
+    pub fn of_all(reading: &'t Reading<'_>, mailbox: Option<u32>, folder: &Folder, but: &HashSet<u32>) -> Result<Self> {
+        Self::of(reading, mailbox, folder, |row, _| !but.contains(&row.uid))
     }
 
     /// For a look at `new` alone: the messages whose files these could be, and those that lie there.
     pub fn of_some(
         reading: &'t Reading<'_>,
         mailbox: Option<u32>,
+        folder: &Folder,
         names: &Listing,
         but: &HashSet<u32>,
     ) -> Result<Self> {
         let bases: HashSet<&[u8]> = names.iter().map(|(_, name)| file_name::base(name)).collect();
-        Self::of(reading, mailbox, |row, base| {
+        Self::of(reading, mailbox, folder, |row, base| {
             !but.contains(&row.uid) && (row.place() == Place::New || bases.contains(base))
         })
     }
 
-    fn of(reading: &'t Reading<'_>, mailbox: Option<u32>, wanted: impl Fn(&Row, &[u8]) -> bool) -> Result<Self> {
+    fn of(
+        reading: &'t Reading<'_>,
+        mailbox: Option<u32>,
+        folder: &Folder,
+        wanted: impl Fn(&Row, &[u8]) -> bool,
+    ) -> Result<Self> {
         let known = mailbox.map(|mailbox| Known::new(reading, mailbox, wanted)).transpose()?;
         let count = known.as_ref().map_or(0, |known| known.messages.len());
         Ok(Self {
             known,
             seen: vec![false; count],
             renamed: BTreeMap::new(),
-            strangers: Listing::default(),
+            strangers: Listing::of(folder),
             conflicts: Vec::new(),
             came_again: false,
         })
@@ -205,47 +191,47 @@ impl<'t> Matching<'t> {
                 missing.insert(file_name::unique_part(base), ordinal);
             }
         }
-        let mut strangers = Listing::default();
         let mut matched = Vec::new();
-        for (found, name) in self.strangers.iter() {
-            match missing.remove(file_name::unique_part(name)).and_then(|ordinal| Some((ordinal, known.get(ordinal)?)))
-            {
-                Some((ordinal, (row, _))) => {
-                    self.renamed.insert(row.uid, (found.place, name.to_vec()));
-                    matched.push(row.uid);
-                    if let Some(seen) = self.seen.get_mut(ordinal) {
-                        *seen = true;
-                    }
-                }
-                None => strangers.add(name, found.place, found.fresh, found.unsure),
+        let mut found = std::mem::take(&mut self.strangers.found);
+        found.retain(|found| {
+            let name = self.strangers.name(found);
+            let same = missing.remove(file_name::unique_part(name));
+            let Some((ordinal, (row, _))) = same.and_then(|ordinal| Some((ordinal, known.get(ordinal)?))) else {
+                return true;
+            };
+            self.renamed.insert(row.uid, (found.place, name.to_vec()));
+            matched.push(row.uid);
+            if let Some(seen) = self.seen.get_mut(ordinal) {
+                *seen = true;
             }
-        }
-        self.strangers = strangers;
+            false
+        });
+        self.strangers.found = found;
         matched
     }
 
-    /// Sorts the strangers by base, each once; two files of one base are a conflict.
+    /// Sorts the strangers by their arrival, each base once; two files of one base are a conflict.
     pub fn sort_strangers(&mut self) {
-        let mut sorted: Vec<_> = self.strangers.iter().map(|(f, name)| (file_name::base(name), f, name)).collect();
-        // A stable sort: what was listed last comes last, and counts.
-        sorted.sort_by(|a, b| a.0.cmp(b.0));
-        let mut strangers = Listing::default();
-        for same in sorted.chunk_by(|a, b| a.0 == b.0) {
-            let Some(&(_, first, name)) = same.first() else { continue };
-            let (mut last, mut fresh) = ((first, name), first.fresh);
-            for &(_, found, name) in same.iter().skip(1) {
-                if found.place != last.0.place || name != last.1 {
-                    self.conflicts.push(Conflict {
-                        seats: [(last.0.place, last.1.to_vec()), (found.place, name.to_vec())],
-                        known: [false, false],
-                        fresh: [last.0.fresh, found.fresh],
-                    });
-                }
-                fresh |= found.fresh;
-                last = (found, name);
+        self.strangers.sort();
+        let mut kept: Vec<Found> = std::mem::take(&mut self.strangers.found);
+        let names = &self.strangers;
+        kept.dedup_by(|next, last| {
+            let (name, before) = (names.name(next), names.name(last));
+            if file_name::base(name) != file_name::base(before) {
+                return false;
             }
-            strangers.add(last.1, last.0.place, fresh, last.0.unsure);
-        }
-        self.strangers = strangers;
+            if next.place != last.place || name != before {
+                self.conflicts.push(Conflict {
+                    seats: [(last.place, before.to_vec()), (next.place, name.to_vec())],
+                    known: [false, false],
+                    fresh: [last.fresh(), next.fresh()],
+                });
+            }
+            // What was listed last counts.
+            next.set_fresh(next.fresh() || last.fresh());
+            *last = *next;
+            true
+        });
+        self.strangers.found = kept;
     }
 }

@@ -7,50 +7,7 @@ use crate::log::{Level, Quoted, log};
 use crate::sys::file::{Dir, Kind, Stat, Time};
 use std::collections::HashSet;
 use std::io;
-use std::ops::Range;
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Names found in a folder, all in one piece of memory.
-#[derive(Debug, Default)]
-pub struct Listing {
-    text: Vec<u8>,
-    found: Vec<Found>,
-}
-
-#[derive(Clone, Debug)]
-pub struct Found {
-    name: Range<usize>,
-    pub place: Place,
-    /// It was moved from `new` by this scan, or still lies there.
-    pub fresh: bool,
-    /// The directory did not say what it is.
-    pub unsure: bool,
-}
-
-impl Listing {
-    pub fn add(&mut self, name: &[u8], place: Place, fresh: bool, unsure: bool) {
-        let start = self.text.len();
-        self.text.extend_from_slice(name);
-        self.found.push(Found { name: start..self.text.len(), place, fresh, unsure });
-    }
-
-    pub fn name(&self, found: &Found) -> &[u8] {
-        self.text.get(found.name.clone()).unwrap_or_default()
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = (&Found, &[u8])> {
-        self.found.iter().map(|f| (f, self.name(f)))
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.found.is_empty()
-    }
-
-    /// Adds the messages of a directory.
-    pub fn read(&mut self, folder: &Folder, place: Place, said: &mut Said) -> io::Result<()> {
-        each_message(folder, place, said, |name, unsure| self.add(name, place, place == Place::New, unsure))
-    }
-}
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Gives the names of messages in a directory, and whether it did not say what they are. What cannot be a message is passed over, with one line in
 /// the log.
@@ -109,9 +66,9 @@ enum Doubt {
 }
 
 /// Coarser than the tick of any kernel.
-const TICK: i128 = 20_000_000;
+pub const TICK: Duration = Duration::from_millis(20);
 /// Where times have no fractions of a second.
-const COARSE_TICK: i128 = 1_000_000_000;
+const COARSE_TICK: Duration = Duration::from_secs(1);
 /// A time that far in the future was set by somebody, or the clock was set back: any change shows.
 const FUTURE: i128 = 60_000_000_000;
 
@@ -124,10 +81,16 @@ fn nanoseconds(time: Time) -> i128 {
     i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanoseconds)
 }
 
+/// In nanoseconds.
+fn tick(stat: &Stat) -> i128 {
+    let tick = if stat.modified.nanoseconds == 0 { COARSE_TICK } else { TICK };
+    tick.as_nanos().cast_signed()
+}
+
 impl Stamp {
     /// Taken before the directory is read.
     pub fn before_reading(stat: &Stat) -> Self {
-        let tick = if stat.modified.nanoseconds == 0 { COARSE_TICK } else { TICK };
+        let tick = tick(stat);
         let age = now() - nanoseconds(stat.modified);
         let doubt = if age < tick && age > -FUTURE { Doubt::Now } else { Doubt::None };
         Self { identity: (stat.device, stat.inode), modified: stat.modified, doubt }
@@ -136,7 +99,7 @@ impl Stamp {
     /// Taken after changes of our own to a directory that was known: it need not be read again for them, but for what others may have done in the
     /// same moment, later.
     pub fn after_writing(stat: &Stat) -> Self {
-        let tick = if stat.modified.nanoseconds == 0 { COARSE_TICK } else { TICK };
+        let tick = tick(stat);
         let doubt = Doubt::After(now().max(nanoseconds(stat.modified)) + tick);
         Self { identity: (stat.device, stat.inode), modified: stat.modified, doubt }
     }
@@ -159,6 +122,11 @@ impl Stamp {
     /// Whether the directory shows another time than this.
     pub fn changed(&self, stat: &Stat) -> bool {
         self.identity != (stat.device, stat.inode) || self.modified != stat.modified
+    }
+
+    /// Whether both are of one time of one directory.
+    pub fn is_of_same_time(&self, other: &Stamp) -> bool {
+        (self.identity, self.modified) == (other.identity, other.modified)
     }
 
     /// Device and inode.

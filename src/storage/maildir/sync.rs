@@ -11,13 +11,15 @@ use super::index::chunk::Row;
 use super::index::record::Record;
 use super::index::table::{Ahead, Edit};
 use super::index::{Index, Reading};
-use super::interop::dovecot_uidlist::{Fields, Header, Record as Listed};
+use super::interop::dovecot_uidlist::{Fields, Header};
 use super::interop::dovecot_uidvalidity;
+use super::listing::{Found, Listing};
 use super::lock::Lock;
 use super::mailbox::MaildirMailbox;
 use super::matching::{Conflict, Matching, Seat};
 use super::recent;
-use super::scan::{Found, Listing, Stamp, each_message};
+use super::records::{ByBase, RecordAt, Records};
+use super::scan::{Stamp, TICK, each_message};
 use super::uid_list::{self, Refreshed};
 use super::watch::Watch;
 use crate::limits;
@@ -30,26 +32,24 @@ use crate::types::{ModSeq, Uid, UidSet};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::time::Instant;
 
 /// How often `new` is listed in one look, while mail keeps arriving.
 const PASSES: usize = 5;
 /// How often a look begins anew because others changed the index meanwhile, or files shared a name.
 const TRIES: usize = 5;
-/// Messages of a first table that are written together: the database keeps in memory what one change writes, and some of it for good.
+/// Messages of a first table, or of the list, that are written together: the database keeps in memory what one change writes, and some of it for good.
 const PIECE: usize = 50_000;
+/// How often a folder is listed in one look for messages that were not seen, while another program changes its names.
+const LISTINGS: usize = 10;
 /// Seconds after which two names of one file are no delivery in progress.
 const OLD_LINK: i64 = 30;
-
-/// Records of the list that may belong to files we do not know, by base.
-type Unmatched = HashMap<Box<[u8]>, (Uid, Fields)>;
-
-/// Bases by a part of them.
-type Bases = HashMap<Box<[u8]>, Box<[u8]>>;
 
 /// What the UID list says beyond the index.
 #[derive(Default)]
 struct News {
-    unmatched: Unmatched,
+    /// Records of the list that may belong to files we do not know.
+    unmatched: ByBase,
     /// Messages of the index that the list has no more, or whose files have another UID now.
     lost: HashSet<u32>,
     /// Messages whose records have other fields.
@@ -66,6 +66,8 @@ struct Scan<'t> {
     new: Stamp,
     /// Of `cur`, if that was listed too.
     cur: Option<Stamp>,
+    /// What was not seen is gone.
+    complete: bool,
     /// `cur` before and after files were moved there, if it was not listed.
     moved: Option<(Stat, Stat)>,
     /// Messages under other bases.
@@ -83,7 +85,16 @@ struct Plan {
     touched: HashSet<u32>,
     gone: UidSet,
     /// Ascending.
-    arrived: Vec<(Uid, Seat, Fields)>,
+    arrived: Vec<Arrived>,
+}
+
+/// A file that has a UID and is to come into the index.
+#[derive(Clone, Copy)]
+struct Arrived {
+    uid: Uid,
+    found: Found,
+    /// Its record, if it was in the list.
+    record: RecordAt,
 }
 
 impl MaildirMailbox {
@@ -287,7 +298,7 @@ impl MaildirMailbox {
                 return Ok(None);
             }
         }
-        if scan.cur.is_some() {
+        if scan.complete {
             plan.gone = scan.matching.missing();
         }
         let lost: UidSet = news.lost.iter().copied().filter_map(Uid::new).collect();
@@ -298,56 +309,75 @@ impl MaildirMailbox {
         let first_new = before.as_ref().map_or(1, |record| record.uid_next).max(self.uid_next);
         let (mut fresh, list_made) = (UidSet::new(), news.to_be_made.is_some());
         let is_new = before.is_none();
-        let mut dealt = Vec::new();
-        // Bases of `unmatched` by their unique parts, if it comes to that.
-        let mut by_unique: Option<Bases> = None;
-        for (found, name) in scan.matching.strangers.iter() {
-            let base = file_name::base(name);
-            // A record below what we have told of is that of a message which was gone and came back: that needs a new UID.
-            let mut record = news.unmatched.remove(base);
-            if record.is_none() && scan.cur.is_some() && !news.unmatched.is_empty() {
-                // The name may have got other sizes since the list was written.
-                let by_unique = by_unique.get_or_insert_with(|| {
-                    let unique = |base: &[u8]| file_name::unique_part(base).into();
-                    news.unmatched.keys().map(|base| (unique(base), base.clone())).collect()
-                });
-                record = by_unique.get(file_name::unique_part(base)).and_then(|base| news.unmatched.remove(base));
-                scan.rebased.extend(record.iter().map(|(uid, _)| uid.get()));
+        let mut strangers = std::mem::take(&mut scan.matching.strangers);
+        // A record below what we have told of is that of a message which was gone and came back: that needs a new UID. What this session shows it
+        // knows better than an index that is made anew.
+        let shown = if is_new { self.view.uids() } else { &UidSet::new() };
+        let counts = |uid: Uid| uid.get() >= first_new || shown.contains(uid);
+        let mut dealt = std::mem::take(&mut strangers.found);
+        plan.arrived.reserve_exact(dealt.len().min(news.unmatched.len()));
+        let mut refused = Vec::new();
+        let mut take = |found: Found, (uid, record): (Uid, RecordAt)| {
+            if !counts(uid) {
+                refused.push(found);
+                return;
             }
-            // What this session shows it knows better than an index that is made anew.
-            match record.filter(|(uid, _)| uid.get() >= first_new || (is_new && self.view.uids().contains(*uid))) {
-                Some((uid, fields)) => {
-                    if found.fresh {
-                        fresh.insert(uid);
-                    }
-                    plan.arrived.push((uid, (found.place, name.to_vec()), fields));
-                }
-                None => dealt.push(found),
+            if found.fresh() {
+                fresh.insert(uid);
             }
+            plan.arrived.push(Arrived { uid, found, record });
+        };
+        if !news.unmatched.is_empty() {
+            dealt.retain(|found| {
+                let record = news.unmatched.remove(file_name::base(strangers.name(found)));
+                record.map(|record| take(*found, record)).is_none()
+            });
         }
-        let highest = plan.arrived.iter().map(|(uid, ..)| uid.get()).max().unwrap_or(0);
+        if scan.cur.is_some() && !news.unmatched.is_empty() && !dealt.is_empty() {
+            // A name may have got other sizes since the list was written.
+            let unique = |name: &[u8]| Box::<[u8]>::from(file_name::unique_part(name));
+            let by_unique: HashMap<_, _> = news.unmatched.iter().map(|(at, r)| (unique(r.base), at)).collect();
+            dealt.retain(|found| {
+                let at = by_unique.get(file_name::unique_part(strangers.name(found)));
+                let Some(record) = at.and_then(|at| news.unmatched.remove_at(*at)) else { return true };
+                scan.rebased.push(record.0.get());
+                take(*found, record);
+                false
+            });
+        }
+        if !refused.is_empty() {
+            dealt.append(&mut refused);
+            strangers.found = dealt;
+            strangers.sort();
+            dealt = std::mem::take(&mut strangers.found);
+        }
+        let highest = plan.arrived.iter().map(|arrived| arrived.uid.get()).max().unwrap_or(0);
         let mut next = first_new.max(highest.saturating_add(1));
         if let Some(lock) = lock.as_deref_mut() {
-            self.clean_keywords(&reading, number, &scan, &plan, lock)?;
-            let listing = &scan.matching.strangers;
-            let dealt = self.deal(lock, &reading, number, listing, dealt, news.to_be_made.take(), next, &plan)?;
-            for (uid, found) in dealt {
+            let all = plan.arrived.iter().map(|arrived| &arrived.found).chain(&dealt);
+            let bases = all.map(|found| file_name::base(strangers.name(found)));
+            self.clean_keywords(&reading, number, scan.cur.is_some(), bases, &plan, lock)?;
+            let to_be_made = news.to_be_made.take();
+            let uids = self.deal(lock, &reading, number, &strangers, &mut dealt, to_be_made, next, &plan)?;
+            plan.arrived.reserve_exact(uids.len());
+            for (uid, found) in uids.into_iter().zip(dealt) {
                 // Nobody was told of it before us; but mail that was in cur before there was a list is not new.
-                if found.fresh || !list_made {
+                if found.fresh() || !list_made {
                     fresh.insert(uid);
                 }
-                let seat = (found.place, listing.name(found).to_vec());
-                plan.arrived.push((uid, seat, Fields::default()));
+                plan.arrived.push(Arrived { uid, found, record: RecordAt::NONE });
             }
             next = self.list.next_uid().max(next);
         } else {
             self.without_uid = !dealt.is_empty();
         }
-        plan.arrived.sort_unstable_by_key(|(uid, ..)| *uid);
+        plan.arrived.sort_unstable_by_key(|arrived| arrived.uid);
         let rebased = !scan.rebased.is_empty();
-        let Scan { new, cur, moved, .. } = scan;
+        let Scan { matching, new, cur, moved, .. } = scan;
+        drop(matching);
         drop(reading);
-        let done = self.write(index, before, plan, next, (new, cur, moved))?;
+        let texts = (&strangers, &news.unmatched);
+        let done = self.write(index, before, plan, texts, next, (new, cur, moved))?;
         if done && rebased && lock.is_some() {
             self.rewrite_list(index)?;
         }
@@ -360,6 +390,7 @@ impl MaildirMailbox {
         index: &Index,
         before: Option<Record>,
         plan: Plan,
+        (names, records): (&Listing, &ByBase),
         uid_next: u32,
         (new, cur, moved): (Stamp, Option<Stamp>, Option<(Stat, Stat)>),
     ) -> Result<bool> {
@@ -455,15 +486,16 @@ impl MaildirMailbox {
         if !arrived.is_empty() {
             record.highest = modseq;
             record.messages = record.messages.saturating_add(u32::try_from(arrived.len()).unwrap_or(u32::MAX));
-            let rows = arrived.iter().map(|(uid, (place, name), fields)| {
-                let (mut row, kept) = Row::new(uid.get(), *place, name, modseq);
+            let rows = arrived.iter().map(|Arrived { uid, found, record }| {
+                let (name, fields) = (names.name(found), records.fields(*record));
+                let (mut row, kept) = Row::new(uid.get(), found.place, name, modseq);
                 row.set_more(self.keywords.has_more(file_name::base(name)));
                 if row.size().is_none() {
-                    row.set_size(fields.wire_size());
+                    row.set_size(Fields::of(fields).wire_size());
                 }
-                (row, kept, fields.octets())
+                (row, kept, fields)
             });
-            let in_new = arrived.iter().filter(|(_, (place, _), _)| *place == Place::New).count();
+            let in_new = arrived.iter().filter(|arrived| arrived.found.place == Place::New).count();
             record.in_new = record.in_new.saturating_add(u32::try_from(in_new).unwrap_or(0));
             if is_new && arrived.len() > PIECE {
                 // Nobody sees the rows of a mailbox without its record: they go in by pieces.
@@ -521,7 +553,7 @@ impl MaildirMailbox {
         }
         let (records, replaced) = loop {
             match self.list.refresh(&self.folder.dir)? {
-                Refreshed::Unchanged => break (Vec::new(), false),
+                Refreshed::Unchanged => break (Records::default(), false),
                 Refreshed::Appended(records) => break (records, false),
                 Refreshed::Replaced(records) => break (records, true),
                 Refreshed::Missing | Refreshed::Broken(_) if lock.is_none() => {
@@ -556,14 +588,16 @@ impl MaildirMailbox {
     }
 
     /// The list of a folder that comes from Courier.
-    fn import_list(&mut self, before: Option<&Record>, lock: Option<&mut Lock>) -> Result<Option<Vec<Listed>>> {
+    fn import_list(&mut self, before: Option<&Record>, lock: Option<&mut Lock>) -> Result<Option<Records>> {
         let Some(lock) = lock.filter(|_| self.header.is_none() && before.is_none()) else { return Ok(None) };
         let Some((mut header, records)) = courier::import(&self.folder, lock)? else { return Ok(None) };
         header.guid = Header::new(header.uid_validity, new_guid()).guid;
         let lines = records.iter().map(|r| (r.uid, r.fields.octets(), &*r.base));
         self.list.rewrite(&self.folder.dir, &header, lines)?;
         courier::done(&self.folder);
-        Ok(Some(records))
+        let mut listed = Records::in_tmp(Some(self.folder.tmp.clone()));
+        records.iter().for_each(|record| listed.push(record.as_listed()));
+        Ok(Some(listed))
     }
 
     /// The first line of a list that is to be made; for a folder that the index knows, of the one that vanished.
@@ -587,49 +621,48 @@ impl MaildirMailbox {
         &mut self,
         reading: &Reading<'_>,
         before: Option<&Record>,
-        records: Vec<Listed>,
+        records: Records,
         replaced: bool,
     ) -> Result<News> {
         let mut news = News::default();
         let Some(record) = before else {
-            // The same base twice: the later UID counts.
-            news.unmatched.extend(records.into_iter().map(|r| (r.base, (r.uid, r.fields))));
+            news.unmatched = ByBase::new(records);
             return Ok(news);
         };
+        let mut unmatched = Records::in_tmp(Some(self.folder.tmp.clone()));
+        // Records of what was expunged are of no interest.
+        let known = record.uid_next;
+        let mut listed = records.iter().peekable();
         if replaced {
-            let mut listed = records.into_iter().peekable();
             reading.each(record.number, |entry| {
                 while let Some(other) = listed.next_if(|r| r.uid.get() < entry.row.uid) {
-                    news.unmatched.insert(other.base, (other.uid, other.fields));
+                    if other.uid.get() >= known {
+                        unmatched.push(other);
+                    }
                 }
                 match listed.next_if(|r| r.uid.get() == entry.row.uid) {
                     Some(same) => {
                         let base = file_name::base(entry.kept);
-                        if *same.base != *base {
-                            if file_name::unique_part(&same.base) == file_name::unique_part(base) {
-                                news.bases.insert(entry.row.uid, same.base);
+                        if same.base != base {
+                            if file_name::unique_part(same.base) == file_name::unique_part(base) {
+                                news.bases.insert(entry.row.uid, same.base.into());
                             } else {
                                 news.lost.insert(entry.row.uid);
-                                news.unmatched.insert(same.base, (same.uid, same.fields.clone()));
                             }
                         }
-                        if same.fields.octets() != entry.fields {
-                            news.fields.insert(entry.row.uid, same.fields);
+                        if same.fields != entry.fields {
+                            news.fields.insert(entry.row.uid, Fields::of(same.fields));
                         }
                     }
                     None => drop(news.lost.insert(entry.row.uid)),
                 }
             })?;
-            news.unmatched.extend(listed.map(|r| (r.base, (r.uid, r.fields))));
-        } else {
-            news.unmatched.extend(records.into_iter().map(|r| (r.base, (r.uid, r.fields))));
         }
-        // Records of what was expunged are of no interest.
-        let known = record.uid_next;
-        news.unmatched.retain(|_, (uid, _)| uid.get() >= known);
+        listed.filter(|other| other.uid.get() >= known).for_each(|other| unmatched.push(other));
+        news.unmatched = ByBase::new(unmatched);
         if !news.unmatched.is_empty() {
             reading.each(record.number, |entry| {
-                if news.unmatched.contains_key(file_name::base(entry.kept)) {
+                if news.unmatched.contains(file_name::base(entry.kept)) {
                     news.lost.insert(entry.row.uid);
                 }
             })?;
@@ -687,16 +720,17 @@ impl MaildirMailbox {
     }
 
     /// Forgets the further keywords of messages that a complete look under the lock did not show.
-    fn clean_keywords(
+    fn clean_keywords<'f>(
         &mut self,
         reading: &Reading<'_>,
         number: Option<u32>,
-        scan: &Scan<'_>,
+        complete: bool,
+        strangers: impl Iterator<Item = &'f [u8]>,
         plan: &Plan,
         lock: &mut Lock,
     ) -> Result<()> {
         let may_forget = self.access == Access::ReadWrite && !self.keywords.is_unsaved();
-        if scan.cur.is_none() || !may_forget || !self.keywords.any_has_more() {
+        if !complete || !may_forget || !self.keywords.any_has_more() {
             return Ok(());
         }
         let mut live: HashSet<Vec<u8>> = HashSet::new();
@@ -720,7 +754,6 @@ impl MaildirMailbox {
                 }
             })?;
         }
-        let strangers = scan.matching.strangers.iter().map(|(_, name)| file_name::base(name));
         live.extend(strangers.filter(|base| !dead.contains(*base)).map(<[u8]>::to_vec));
         self.keywords.keep_more(&live.iter().map(Vec::as_slice).collect());
         if let Err(error) = self.keywords.save(&self.folder, lock) {
@@ -743,22 +776,22 @@ impl MaildirMailbox {
         let may_move = locked && self.access == Access::ReadWrite;
         let number = before.map(|record| record.number);
         let cur_before = self.stat_part(b"cur")?;
-        let mut listing = Listing::default();
+        let mut listing = Listing::of(&self.folder);
         let (new, moved) = self.take_new(&mut listing, may_move)?;
         let sight = |matching: &mut Matching<'_>, listing: &Listing| {
-            listing.iter().for_each(|(f, name)| matching.sight(f.place, name, f.fresh, f.unsure));
+            listing.iter().for_each(|(f, name)| matching.sight(f.place, name, f.fresh(), f.unsure()));
         };
         if !in_cur && let Some(record) = before {
             let matching = if listing.is_empty() && record.in_new == 0 && news.lost.is_empty() {
-                Matching::of_some(reading, None, &listing, &news.lost)?
+                Matching::of_some(reading, None, &self.folder, &listing, &news.lost)?
             } else {
-                let mut matching = Matching::of_some(reading, number, &listing, &news.lost)?;
+                let mut matching = Matching::of_some(reading, number, &self.folder, &listing, &news.lost)?;
                 sight(&mut matching, &listing);
                 matching
             };
             let met = || {
                 let strangers = matching.strangers.iter();
-                strangers.filter(|(_, name)| news.unmatched.contains_key(file_name::base(name))).count()
+                strangers.filter(|(_, name)| news.unmatched.contains(file_name::base(name))).count()
             };
             // What `new` showed cannot be understood without `cur`: a message that was there left it, one that we know in `cur` came again, or
             // the list knows of a file that has not been seen, or no longer of one.
@@ -770,27 +803,61 @@ impl MaildirMailbox {
             if !needs_cur {
                 let moved = moved.then_some(cur_before).zip(self.stat_part(b"cur").ok());
                 let mut matching = matching;
+                matching.strangers.check()?;
                 matching.sort_strangers();
-                return Ok(Scan { matching, new, cur: None, moved, rebased: Vec::new() });
+                return Ok(Scan { matching, new, cur: None, complete: false, moved, rebased: Vec::new() });
             }
         }
-        let mut matching = Matching::of_all(reading, number, &news.lost)?;
+        let mut matching = Matching::of_all(reading, number, &self.folder, &news.lost)?;
         sight(&mut matching, &listing);
-        let cur = Stamp::before_reading(&self.stat_part(b"cur")?);
+        drop(listing);
+        let mut cur = Stamp::before_reading(&self.stat_part(b"cur")?);
         each_message(&self.folder, Place::Cur, &mut self.said, |name, unsure| {
             matching.sight(Place::Cur, name, false, unsure);
         })?;
+        let mut complete = true;
         if matching.misses_any() {
-            // One listing may miss a file that is being renamed; two do not.
+            complete = self.look_for_missing(&mut matching)?;
+        }
+        matching.strangers.check()?;
+        matching.sort_strangers();
+        let rebased = matching.match_by_unique_part();
+        if !complete {
+            // Who is missing now is looked for next time.
+            cur.distrust();
+        }
+        Ok(Scan { matching, new, cur: Some(cur), complete, moved: None, rebased })
+    }
+
+    /// A listing may miss a file that is being renamed, and so may the next if it is renamed again. What is missing is gone for sure only when a listing
+    /// has not shown it under which the directories did not change; gives whether there was such a one.
+    fn look_for_missing(&mut self, matching: &mut Matching<'_>) -> Result<bool> {
+        let (mut before, mut since) = (self.stamps()?, Instant::now());
+        for _ in 0..LISTINGS {
+            // From the next tick of the file system's clock on, a change shows in the time of the directory.
+            let ticked = since.elapsed() >= TICK || !before.iter().any(Stamp::in_doubt);
             for place in [Place::New, Place::Cur] {
                 each_message(&self.folder, place, &mut self.said, |name, unsure| {
                     matching.sight_missing(place, name, unsure);
                 })?;
             }
+            if !matching.misses_any() {
+                return Ok(true);
+            }
+            let after = self.stamps()?;
+            if !before.iter().zip(&after).all(|(before, after)| before.is_of_same_time(after)) {
+                (before, since) = (after, Instant::now());
+            } else if ticked {
+                return Ok(true);
+            } else {
+                std::thread::sleep(TICK.saturating_sub(since.elapsed()));
+            }
         }
-        matching.sort_strangers();
-        let rebased = matching.match_by_unique_part();
-        Ok(Scan { matching, new, cur: Some(cur), moved: None, rebased })
+        Ok(false)
+    }
+
+    fn stamps(&self) -> Result<[Stamp; 2]> {
+        Ok([Stamp::before_reading(&self.stat_part(b"new")?), Stamp::before_reading(&self.stat_part(b"cur")?)])
     }
 
     /// Lists `new`, moving what it holds to `cur` if that may be. Says whether anything was moved.
@@ -799,10 +866,14 @@ impl MaildirMailbox {
         let mut stamp = Stamp::default();
         for _ in 0..PASSES {
             stamp = Stamp::before_reading(&self.stat_part(b"new")?);
-            let mut pass = Listing::default();
+            let mut pass = Listing::of(&self.folder);
             pass.read(&self.folder, Place::New, &mut self.said)?;
+            pass.check()?;
             let mut moved_now = false;
-            for (found, name) in pass.iter().filter(|(_, name)| !stuck.contains(*name)).collect::<Vec<_>>() {
+            for (found, name) in pass.iter() {
+                if stuck.contains(name) {
+                    continue;
+                }
                 let stays = match if may_move { self.move_to_cur(found, name) } else { Ok(None) } {
                     Ok(Some(target)) => {
                         listing.add(&target, Place::Cur, true, false);
@@ -821,7 +892,7 @@ impl MaildirMailbox {
                 };
                 if stays {
                     stuck.insert(name.to_vec());
-                    listing.add(name, Place::New, true, found.unsure);
+                    listing.add(name, Place::New, true, found.unsure());
                 }
             }
             moved |= moved_now;
@@ -829,12 +900,13 @@ impl MaildirMailbox {
                 break;
             }
         }
+        listing.check()?;
         Ok((stamp, moved))
     }
 
     /// Moves a file from `new` to `cur`. `None` if it must stay; NotFound if it is not there any more.
     fn move_to_cur(&self, found: &Found, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        if found.unsure && self.folder.new.stat(name)?.kind != Kind::File {
+        if found.unsure() && self.folder.new.stat(name)?.kind != Kind::File {
             return Ok(None);
         }
         let mut target = name.to_vec();
@@ -893,26 +965,26 @@ impl MaildirMailbox {
 
     /// Gives UIDs to files that have none, in the order of their arrival. Makes the list if there is none.
     #[allow(clippy::too_many_arguments)]
-    fn deal<'f>(
+    fn deal(
         &mut self,
         lock: &mut Lock,
         reading: &Reading<'_>,
         number: Option<u32>,
-        listing: &Listing,
-        mut found: Vec<&'f Found>,
+        names: &Listing,
+        found: &mut Vec<Found>,
         to_be_made: Option<Header>,
         floor: u32,
         plan: &Plan,
-    ) -> Result<Vec<(Uid, &'f Found)>> {
+    ) -> Result<Vec<Uid>> {
         found.retain(|f| {
-            let name = listing.name(f);
-            let is_file = !f.unsure || self.folder.place(f.place).stat(name).is_ok_and(|s| s.kind == Kind::File);
+            let name = names.name(f);
+            let is_file = !f.unsure() || self.folder.place(f.place).stat(name).is_ok_and(|s| s.kind == Kind::File);
             if !is_file && self.said.first_time(name) {
                 log!(Level::Warning, "passed over {}, which is no message", Quoted(name));
             }
             is_file
         });
-        found.sort_by_cached_key(|f| file_name::arrival(listing.name(f)));
+        let base = |found: &Found| file_name::base(names.name(found));
         if let Some(mut header) = to_be_made {
             lock.touch();
             let uids = uid_list::deal(header.next_uid.max(floor), found.len())?;
@@ -922,24 +994,24 @@ impl MaildirMailbox {
                 let uid = Uid::new(entry.row.uid).filter(|uid| !plan.gone.contains(*uid))?;
                 Some((uid, entry.fields, file_name::base(entry.kept)))
             });
-            let new = uids.iter().zip(&found).map(|(&uid, f)| (uid, &b""[..], file_name::base(listing.name(f))));
+            let new = uids.iter().zip(&*found).map(|(&uid, f)| (uid, &b""[..], base(f)));
             self.list.rewrite(&self.folder.dir, &header, known.chain(new))?;
-            return Ok(uids.into_iter().zip(found).collect());
+            return Ok(uids);
         }
-        if found.is_empty() {
-            return Ok(Vec::new());
-        }
-        let new: Vec<(&[u8], Fields)> =
-            found.iter().map(|f| (file_name::base(listing.name(f)), Fields::default())).collect();
-        match self.list.append(&self.folder.dir, lock, floor, &new) {
-            Ok(uids) => Ok(uids.into_iter().zip(found).collect()),
-            Err(error) => {
-                log!(Level::Error, "{}: new messages get no UIDs: {error}", self.path_shown());
-                // Some lines may have been written, and count next time.
-                self.without_uid = true;
-                Ok(Vec::new())
+        let mut uids = Vec::new();
+        for some in found.chunks(PIECE) {
+            let new: Vec<(&[u8], Fields)> = some.iter().map(|f| (base(f), Fields::default())).collect();
+            match self.list.append(&self.folder.dir, lock, floor, &new) {
+                Ok(more) => uids.extend(more),
+                Err(error) => {
+                    log!(Level::Error, "{}: new messages get no UIDs: {error}", self.path_shown());
+                    // Some lines may have been written, and count next time.
+                    self.without_uid = true;
+                    break;
+                }
             }
         }
+        Ok(uids)
     }
 
     /// Writes the list anew when a quarter of it is dead, or when it is not as it should be. Under the lock, straight after an update.

@@ -2,8 +2,10 @@
 //! lock and tell by inode and size what they have not read.
 
 use super::index::record as index;
-use super::interop::dovecot_uidlist::{BadHeader, Fields, Header, LONGEST_LINE, Line, Reader, Record, write_record};
+use super::interop::dovecot_uidlist::{BadHeader, Fields, Header, LONGEST_LINE, Line, Reader, write_record};
 use super::lock::Lock;
+use super::records::Records;
+use super::texts::IN_MEMORY;
 use crate::limits;
 use crate::log::{Level, log};
 use crate::storage::error::{Result, StoreError};
@@ -12,6 +14,7 @@ use crate::types::{Uid, UidValidity};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 pub const FILE: &[u8] = b"dovecot-uidlist";
 pub const TEMPORARY: &[u8] = b"dovecot-uidlist.tmp";
@@ -123,9 +126,9 @@ pub enum Refreshed {
     Broken(&'static str),
     Unchanged,
     /// Further records, ascending.
-    Appended(Vec<Record>),
+    Appended(Records),
     /// All records, ascending.
-    Replaced(Vec<Record>),
+    Replaced(Records),
 }
 
 impl UidListFile {
@@ -224,13 +227,13 @@ impl UidListFile {
             if stat.size == open.size {
                 return Ok(Refreshed::Unchanged);
             }
-            return match open.read_on() {
+            return match open.read_on(dir) {
                 Ok(records) => Ok(Refreshed::Appended(records)),
                 Err(error) => Err(error.into()),
             };
         }
         let mut open = Open::new(file, &stat);
-        let records = match open.read_on() {
+        let records = match open.read_on(dir) {
             Ok(records) => records,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 return Ok(Refreshed::Broken("no valid first line"));
@@ -363,7 +366,7 @@ fn rewrite_with(dir: &Dir, new: &[(&[u8], Fields)], uids: &[Uid]) -> Result<()> 
     let Refreshed::Replaced(old) = list.refresh(dir)? else { return Err(gone()) };
     let mut header = list.header().cloned().ok_or_else(gone)?;
     header.next_uid = uids.last().map_or(list.next_uid(), |uid| uid.get().saturating_add(1));
-    let old = old.iter().map(|r| (r.uid, r.fields.octets(), &*r.base));
+    let old = old.iter().map(|r| (r.uid, r.fields, r.base));
     let new = uids.iter().zip(new).map(|(&uid, (base, fields))| (uid, fields.octets(), *base));
     write_anew(dir, &header, old.chain(new))?;
     Ok(())
@@ -489,9 +492,11 @@ impl Open {
     }
 
     /// Reads from where reading ended to the end of the last whole line.
-    fn read_on(&mut self) -> io::Result<Vec<Record>> {
-        let mut records: Vec<Record> = Vec::new();
+    fn read_on(&mut self, dir: &Dir) -> io::Result<Records> {
         let Some(mut file) = self.file.as_ref() else { return Err(io::ErrorKind::NotFound.into()) };
+        let is_long = stat_file(file)?.size.saturating_sub(self.read) > IN_MEMORY as u64;
+        let tmp = if is_long { dir.open_dir(b"tmp").ok() } else { None };
+        let mut records = Records::in_tmp(tmp.map(Arc::new));
         file.seek(SeekFrom::Start(self.read))?;
         let mut input = BufReader::with_capacity(256 * 1024, file.take(limits::UID_LIST.saturating_sub(self.read)));
         let mut line = Vec::new();
@@ -521,7 +526,7 @@ impl Open {
             self.read += got;
             match self.reader.line(&line) {
                 Ok(Line::Header) => continue,
-                Ok(Line::Record(record)) => records.push(record),
+                Ok(Line::Record(record)) => records.push(record.as_listed()),
                 Ok(Line::Fault { spoils_last }) => {
                     log!(Level::Warning, "damaged line in UID list: {}", crate::log::Quoted(&line));
                     if spoils_last {
@@ -533,6 +538,9 @@ impl Open {
             self.lines += 1;
         }
         self.size = self.read + torn;
+        if records.overflowed() {
+            return Err(io::Error::other("the UID list has too many records"));
+        }
         Ok(records)
     }
 }
@@ -575,7 +583,7 @@ mod tests {
 
     const HEADER: &str = "3 V7 N3 G0f1e2d3c4b5a69788796a5b4c3d2e1f0\n";
 
-    fn numbers(records: Vec<Record>) -> Vec<u32> {
+    fn numbers(records: &Records) -> Vec<u32> {
         records.iter().map(|r| r.uid.get()).collect()
     }
 
@@ -583,18 +591,18 @@ mod tests {
     fn only_what_is_new_is_read() {
         let (place, dir) = scratch(&format!("{HEADER}1 :a\n2 :b"));
         let mut list = UidListFile::default();
-        assert!(matches!(list.refresh(&dir).unwrap(), Refreshed::Replaced(r) if numbers(r.clone()) == [1]));
+        assert!(matches!(list.refresh(&dir).unwrap(), Refreshed::Replaced(r) if numbers(&r) == [1]));
         assert!(matches!(list.refresh(&dir).unwrap(), Refreshed::Unchanged));
         assert!(list.imperfect());
         std::fs::write(place.path().join("dovecot-uidlist"), format!("{HEADER}1 :a\n2 :b\n5 :c\n")).unwrap();
         let refreshed = list.refresh(&dir).unwrap();
         // The same inode: written on, as far as we can tell.
-        assert!(matches!(refreshed, Refreshed::Appended(r) if numbers(r.clone()) == [2, 5]));
+        assert!(matches!(refreshed, Refreshed::Appended(r) if numbers(&r) == [2, 5]));
         assert_eq!(list.next_uid(), 6);
         std::fs::write(place.path().join("new"), format!("{HEADER}1 :a\n")).unwrap();
         std::fs::rename(place.path().join("new"), place.path().join("dovecot-uidlist")).unwrap();
         assert!(!list.is_current(&dir));
-        assert!(matches!(list.refresh(&dir).unwrap(), Refreshed::Replaced(r) if numbers(r.clone()) == [1]));
+        assert!(matches!(list.refresh(&dir).unwrap(), Refreshed::Replaced(r) if numbers(&r) == [1]));
         std::fs::remove_file(place.path().join("dovecot-uidlist")).unwrap();
         assert!(matches!(list.refresh(&dir).unwrap(), Refreshed::Missing));
     }
@@ -655,7 +663,7 @@ mod tests {
     fn an_endless_line_costs_no_memory_and_a_link_is_no_list() {
         let (place, dir) = scratch(&format!("{HEADER}1 :a\n{}\n9 :b\n", "x".repeat(10_000_000)));
         let mut list = UidListFile::default();
-        assert!(matches!(list.refresh(&dir).unwrap(), Refreshed::Replaced(r) if numbers(r.clone()) == [1, 9]));
+        assert!(matches!(list.refresh(&dir).unwrap(), Refreshed::Replaced(r) if numbers(&r) == [1, 9]));
         std::fs::rename(place.path().join("dovecot-uidlist"), place.path().join("elsewhere")).unwrap();
         std::os::unix::fs::symlink("elsewhere", place.path().join("dovecot-uidlist")).unwrap();
         assert!(matches!(list.refresh(&dir).unwrap(), Refreshed::Broken(_)));

@@ -61,7 +61,8 @@ pub fn read(check: &mut Check<'_>, folder: &Folder, locked: bool) -> Result<List
         _ => return Ok(list),
     };
     list.usable = true;
-    for record in records {
+    for record in records.iter() {
+        let record = Record { uid: record.uid, base: record.base.into(), fields: Fields::of(record.fields) };
         if let Some(&at) = list.by_base.get(&record.base)
             && let Some(earlier) = list.records.get(at)
         {

@@ -13,6 +13,7 @@
 //! a record at fault loses its UID, which is never dealt again.
 
 use super::super::file_name::{base, decimal};
+use super::super::records::Listed;
 use crate::types::{Uid, UidValidity};
 
 /// The longest line that can be a record: the longest file name and room for fields.
@@ -67,6 +68,10 @@ pub struct Record {
 }
 
 impl Record {
+    pub fn as_listed(&self) -> Listed<'_> {
+        Listed { uid: self.uid, fields: self.fields.octets(), base: &self.base }
+    }
+
     pub fn write(&self, out: &mut Vec<u8>) {
         write_record(self.uid, self.fields.octets(), &self.base, out);
     }
