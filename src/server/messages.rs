@@ -3,7 +3,7 @@
 
 use crate::auth::{Account, Credentials, Refusal};
 use crate::limits;
-use crate::protocol::command::Tag;
+use crate::session::Tag;
 use crate::transport::handover::Frozen;
 use crate::types::Secret;
 use std::io;

@@ -10,12 +10,14 @@ mod output;
 pub mod selected;
 pub mod updates;
 
+pub use crate::protocol::command::Tag;
+
 use crate::auth::Peer;
 use crate::limits;
 use crate::log::{Level, Quoted, log};
 use crate::protocol::Dialect;
 use crate::protocol::command::append::message_follows;
-use crate::protocol::command::{self as said, Command, Parsed, Tag};
+use crate::protocol::command::{self as said, Command, Parsed};
 use crate::protocol::cursor::SyntaxError;
 use crate::protocol::frame::{LiteralHeader, TooLong};
 use crate::protocol::response::code::Code;
