@@ -322,3 +322,21 @@ fn thousands_of_deliveries_and_a_program_that_marks_show_no_message_gone() {
     let list = place.uid_list();
     assert_eq!(list.records.iter().map(|record| &record.base).collect::<BTreeSet<_>>().len(), 2 * EACH);
 }
+
+/// What the list knows keeps its UID also where the index is lost while another program changes every name.
+#[test]
+fn an_index_that_is_lost_while_a_program_marks_costs_no_uid() {
+    const MESSAGES: usize = 10_000;
+    let place = Place::new();
+    (0..MESSAGES).for_each(|n| place.write(&format!("cur/{}.M{n}P1.mx:2,", 1_700_000_000 + n / 10), ""));
+    let all = open(&mut *place.store(), &inbox()).uids().clone();
+    assert_eq!(all.len(), MESSAGES);
+    let _marking = Process::start(&place, "mark");
+    for _ in 0..5 {
+        place.remove_index();
+        let mut mailbox = open(&mut *place.store(), &inbox());
+        mailbox.sync().unwrap();
+        assert_eq!(mailbox.uids(), &all);
+    }
+    assert_eq!(place.uid_list().records.len(), MESSAGES);
+}

@@ -160,10 +160,14 @@ impl<'t> Matching<'t> {
         self.seen.contains(&false)
     }
 
-    /// A second listing, for what the first did not show.
-    pub fn sight_missing(&mut self, place: Place, name: &[u8], unsure: bool) {
-        let found = self.known.as_ref().and_then(|known| known.find(file_name::base(name)));
-        if found.is_none_or(|ordinal| self.seen.get(ordinal) == Some(&false)) {
+    /// A further listing, for what others did not show; of strangers only those that are `awaited`, since the rest is seen at the next look.
+    pub fn sight_missing(&mut self, place: Place, name: &[u8], unsure: bool, awaited: impl FnOnce(&[u8]) -> bool) {
+        let base = file_name::base(name);
+        let is_missing = match self.known.as_ref().and_then(|known| known.find(base)) {
+            Some(ordinal) => self.seen.get(ordinal) == Some(&false),
+            None => awaited(base),
+        };
+        if is_missing {
             self.sight(place, name, false, unsure);
         }
     }

@@ -67,6 +67,11 @@ pub struct RecordAt(u32);
 impl RecordAt {
     /// Of none.
     pub const NONE: Self = Self(u32::MAX);
+
+    /// Below [`ByBase::places`].
+    pub fn get(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// Records to be found, and taken away, by their bases. Of two with one base the later counts.
@@ -91,23 +96,28 @@ impl ByBase {
 
     /// Takes a record away: its UID, and its place for [`ByBase::fields`].
     pub fn remove(&mut self, base: &[u8]) -> Option<(Uid, RecordAt)> {
-        self.remove_at(RecordAt(u32::try_from(self.find(base)?).ok()?))
+        self.remove_at(self.find(base)?)
     }
 
     /// The same by what [`ByBase::iter`] gave.
     pub fn remove_at(&mut self, at: RecordAt) -> Option<(Uid, RecordAt)> {
-        let uid = self.records.records.get_mut(at.0 as usize)?.uid.take()?;
+        let uid = self.records.records.get_mut(at.get())?.uid.take()?;
         self.live -= 1;
         Some((uid, at))
     }
 
     /// The fields of a record, also of one that was taken away.
     pub fn fields(&self, at: RecordAt) -> &[u8] {
-        self.records.records.get(at.0 as usize).map_or(b"", |kept| self.records.texts.get(kept.fields))
+        self.records.records.get(at.get()).map_or(b"", |kept| self.records.texts.get(kept.fields))
     }
 
     pub fn len(&self) -> usize {
         self.live
+    }
+
+    /// Those that were taken away included.
+    pub fn places(&self) -> usize {
+        self.records.records.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -120,11 +130,13 @@ impl ByBase {
         all.filter_map(|(at, kept)| Some((at, self.records.listed(kept)?)))
     }
 
-    fn find(&self, base: &[u8]) -> Option<usize> {
-        self.slots.find(base, |at| {
+    /// The place of the record with this base, unless it was taken away.
+    pub fn find(&self, base: &[u8]) -> Option<RecordAt> {
+        let found = self.slots.find(base, |at| {
             let kept = self.records.records.get(at).filter(|kept| kept.uid.is_some());
             kept.is_some_and(|kept| self.records.texts.get(kept.base) == base)
-        })
+        });
+        u32::try_from(found?).ok().map(RecordAt)
     }
 
     fn enter(&mut self, at: usize) {
@@ -132,7 +144,7 @@ impl ByBase {
         let earlier = self.find(self.records.texts.get(base));
         self.slots.put(self.records.texts.get(base), at);
         self.live += 1;
-        earlier.and_then(|earlier| self.remove_at(RecordAt(u32::try_from(earlier).ok()?)));
+        earlier.and_then(|earlier| self.remove_at(earlier));
     }
 }
 

@@ -74,6 +74,38 @@ struct Scan<'t> {
     rebased: Vec<u32>,
 }
 
+/// Records of the list whose files were not seen yet. They may be of messages long gone; but a file that is missed now would get another UID later.
+struct Awaited<'n> {
+    records: &'n ByBase,
+    /// By the places of the records.
+    came: Vec<bool>,
+    left: usize,
+}
+
+impl<'n> Awaited<'n> {
+    fn new(records: &'n ByBase, strangers: &Listing) -> Self {
+        let mut this = Self { records, came: vec![false; records.places()], left: records.len() };
+        if this.any() {
+            for (_, name) in strangers.iter() {
+                this.came(file_name::base(name));
+            }
+        }
+        this
+    }
+
+    fn any(&self) -> bool {
+        self.left > 0
+    }
+
+    /// A file was seen; whether it is one of them.
+    fn came(&mut self, base: &[u8]) -> bool {
+        let came = self.records.find(base).and_then(|at| self.came.get_mut(at.get()));
+        let is_first = came.is_some_and(|came| !std::mem::replace(came, true));
+        self.left -= usize::from(is_first);
+        is_first
+    }
+}
+
 /// What is to become of the index.
 #[derive(Default)]
 struct Plan {
@@ -815,9 +847,10 @@ impl MaildirMailbox {
         each_message(&self.folder, Place::Cur, &mut self.said, |name, unsure| {
             matching.sight(Place::Cur, name, false, unsure);
         })?;
+        let mut awaited = Awaited::new(&news.unmatched, &matching.strangers);
         let mut complete = true;
-        if matching.misses_any() {
-            complete = self.look_for_missing(&mut matching)?;
+        if matching.misses_any() || awaited.any() {
+            complete = self.look_for_missing(&mut matching, &mut awaited)?;
         }
         matching.strangers.check()?;
         matching.sort_strangers();
@@ -831,17 +864,17 @@ impl MaildirMailbox {
 
     /// A listing may miss a file that is being renamed, and so may the next if it is renamed again. What is missing is gone for sure only when a listing
     /// has not shown it under which the directories did not change; gives whether there was such a one.
-    fn look_for_missing(&mut self, matching: &mut Matching<'_>) -> Result<bool> {
+    fn look_for_missing(&mut self, matching: &mut Matching<'_>, awaited: &mut Awaited<'_>) -> Result<bool> {
         let (mut before, mut since) = (self.stamps()?, Instant::now());
         for _ in 0..LISTINGS {
             // From the next tick of the file system's clock on, a change shows in the time of the directory.
             let ticked = since.elapsed() >= TICK || !before.iter().any(Stamp::in_doubt);
             for place in [Place::New, Place::Cur] {
                 each_message(&self.folder, place, &mut self.said, |name, unsure| {
-                    matching.sight_missing(place, name, unsure);
+                    matching.sight_missing(place, name, unsure, |base| awaited.came(base));
                 })?;
             }
-            if !matching.misses_any() {
+            if !matching.misses_any() && !awaited.any() {
                 return Ok(true);
             }
             let after = self.stamps()?;
