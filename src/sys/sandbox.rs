@@ -848,7 +848,9 @@ mod tests {
             let pid = match process::fork().unwrap() {
                 Forked::Child => {
                     drop(told);
-                    let ready = credentials::shut_into(empty.path()).is_ok()
+                    // Standard error may be a file, which may be written to.
+                    let ready = process::silence_standard_streams().is_ok()
+                        && credentials::shut_into(empty.path()).is_ok()
                         && credentials::become_unprivileged(nobody.uid, nobody.gid).is_ok()
                         && lock_up(MEMORY).is_ok()
                         && (&child).write_all(b"x").is_ok();
