@@ -5,7 +5,7 @@
 //! other descriptor but the one for the answer.
 
 use super::{Account, Accounts, Authenticator, Credentials, Peer, Refusal};
-use super::{are_possible, unix_account, wait_after_failure};
+use super::{are_possible, unix_account};
 use crate::limits;
 use crate::log::{Level, log};
 use crate::sys::poll::{Watch, poll};
@@ -37,12 +37,7 @@ const PROMPTS: u32 = 32;
 
 impl Authenticator for Pam {
     fn authenticate(&mut self, credentials: &Credentials, peer: &Peer) -> Result<Account, Refusal> {
-        let began = Instant::now();
-        let result = self.check(credentials, peer);
-        if result.is_err() {
-            wait_after_failure(began);
-        }
-        result
+        self.check(credentials, peer)
     }
 }
 

@@ -6,7 +6,7 @@
 //! user, a line without uid stands for the system's account of that name.
 
 use super::{Account, Accounts, Authenticator, Credentials, Peer, Refusal, UnixAccount};
-use super::{are_possible, is_plausible_name, unix_account, wait_after_failure};
+use super::{are_possible, is_plausible_name, unix_account};
 use crate::log::{Level, log};
 use sha_crypt::PasswordVerifier as _;
 use std::collections::HashMap;
@@ -14,7 +14,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 use zeroize::Zeroizing;
 
 /// The file and what was last read of it. Cheap enough to clone for each connection.
@@ -91,13 +90,8 @@ impl PasswdFile {
 
 impl Authenticator for PasswdFile {
     fn authenticate(&mut self, credentials: &Credentials, _peer: &Peer) -> Result<Account, Refusal> {
-        let began = Instant::now();
         self.refresh();
-        let result = self.check(credentials);
-        if result.is_err() {
-            wait_after_failure(began);
-        }
-        result
+        self.check(credentials)
     }
 }
 

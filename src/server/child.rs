@@ -1,19 +1,15 @@
 //! The process of one connection: root until somebody has logged in, then that user, to its end.
 
 use super::connection::{Connection, Service, serve};
-use crate::auth::Account;
+use super::reports::{self, Listener};
 use crate::log;
 use crate::sys::process;
 use crate::sys::signal::{Blocked, Signal, Signals};
-use crate::sys::socket;
 use crate::transport::tls::TlsConfig;
 use crate::transport::wait::Stop;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-
-/// A user's name, sent to the listener.
-pub const LONGEST_QUESTION: usize = crate::limits::USER;
 
 /// Serves the connection in a process that has just been forked, with all signals blocked and none caught.
 pub fn run(
@@ -32,12 +28,11 @@ pub fn run(
         let stop = stop();
         drop(blocked);
         if std::env::set_current_dir("/").is_err() {
-            return;
+            return reports::PANICKED;
         }
-        let mut question = Some(question);
-        serve(connection, service, tls.as_ref(), stop, &mut |account| ask(question.take(), account));
+        reports::status(serve(connection, service, tls.as_ref(), stop, &mut Listener(Some(question))))
     }));
-    process::exit_now(i32::from(served.is_err()));
+    process::exit_now(served.unwrap_or(reports::PANICKED));
 }
 
 /// SIGTERM and SIGINT end the session with BYE.
@@ -45,16 +40,4 @@ pub fn stop() -> Stop {
     let signals = Signals::catch(&[Signal::Terminate, Signal::Interrupt]).and_then(Signals::into_descriptor);
     // Without it a signal does not end the session; the listener's end does not depend on that.
     Stop(signals.ok().map(Arc::new))
-}
-
-/// Asks the listener whether there may be one more session of this user. The descriptor is closed before the process
-/// becomes the user.
-fn ask(question: Option<OwnedFd>, account: &Account) -> bool {
-    let Some(question) = question else { return false };
-    // Signals for the listener, such as its end, must not strand the user: an end without an answer is a yes.
-    if socket::send_now(&question, account.name.as_bytes()).is_err() {
-        return true;
-    }
-    let mut answer = [0];
-    !matches!(socket::receive(&question, &mut answer), Ok(1) if answer == [0])
 }

@@ -5,8 +5,12 @@ use super::certificates::Certificates;
 use super::child;
 use super::config::Config;
 use super::connection::{Connection, Service};
-use super::counts::{Counts, Slot, Source};
+use super::counts::{Counts, Dropped, Slot};
 use super::listener::Listener;
+use super::penalties::Offence;
+use super::reports::{self, Answer, Report};
+use super::source::Source;
+use crate::limits;
 use crate::log::{Level, log};
 use crate::sys::process::{self, Ended, Forked, Pid};
 use crate::sys::signal::{self, Signal, Signals};
@@ -25,7 +29,7 @@ pub fn run(listeners: Vec<Listener>, config: &Config, service: Service, certific
     let caught = [Signal::Terminate, Signal::Interrupt, Signal::Reload, Signal::ChildEnded];
     let mut processes = Processes {
         service,
-        counts: Counts::new(config.most),
+        counts: Counts::new(config.most, config.penalty_exempt.clone()),
         children: HashMap::new(),
         signals: Signals::catch(&caught)?,
     };
@@ -42,8 +46,12 @@ struct Processes {
 
 struct Child {
     slot: Slot,
-    /// On which it asks, once it has a user, whether it may go on; `None` after that.
+    /// On which it reports and asks; `None` once it has a user.
     question: Option<OwnedFd>,
+    failures: u32,
+    has_logged_in: bool,
+    /// We have killed it.
+    is_killed: bool,
     began: Instant,
 }
 
@@ -53,34 +61,42 @@ impl Launcher for Processes {
     }
 
     fn attend(&mut self) {
-        for child in self.children.values_mut() {
-            child.answer(&mut self.counts);
+        let mut dropped = Vec::new();
+        for (&pid, child) in &mut self.children {
+            match child.answer(&mut self.counts) {
+                Ok(one) => dropped.extend(one),
+                Err(OutOfOrder) => {
+                    log!(Level::Error, "session process {pid} has said what it may not: killed");
+                    child.kill(pid);
+                }
+            }
+        }
+        for dropped in dropped {
+            self.let_go(dropped);
         }
         while let Some((pid, ended)) = process::reap() {
             let Some(child) = self.children.remove(&pid) else { continue };
-            match ended {
-                Ended::Exit(0) => {}
-                Ended::Exit(code) => log!(Level::Error, "session process {pid} ended with status {code}"),
-                Ended::Signal(signal) => {
-                    let seconds = child.began.elapsed().as_secs();
-                    log!(Level::Error, "session process {pid} was killed by signal {signal} after {seconds} seconds");
-                }
-            }
-            self.counts.remove(child.slot);
+            let offence = child.judge(pid, ended);
+            self.counts.remove(child.slot, offence, Instant::now());
         }
     }
 
-    fn launch(&mut self, connection: Connection, tls: Option<TlsConfig>) -> Result<(), Refused> {
-        let source = Source::of(connection.peer.address);
-        let slot = self.counts.add(source).map_err(Refused::Limit)?;
+    fn launch(&mut self, connection: Connection, tls: Option<TlsConfig>) -> Result<Option<Source>, Refused> {
+        let peer = &connection.peer;
+        let source = (!self.service.offer.expects_proxy_header(peer)).then(|| Source::of(peer.address));
+        let (slot, dropped) = self.counts.add(source, Instant::now()).map_err(Refused::Limit)?;
+        if let Some(dropped) = dropped {
+            self.let_go(dropped);
+        }
         match self.fork(connection, tls) {
             Ok((pid, question)) => {
-                let began = Instant::now();
-                self.children.insert(pid, Child { slot, question: Some(question), began });
-                Ok(())
+                let (question, began) = (Some(question), Instant::now());
+                let (failures, has_logged_in, is_killed) = Default::default();
+                self.children.insert(pid, Child { slot, question, failures, has_logged_in, is_killed, began });
+                Ok(dropped.map(|dropped| dropped.source))
             }
             Err(error) => {
-                self.counts.remove(slot);
+                self.counts.remove(slot, None, Instant::now());
                 Err(Refused::Exhausted(error))
             }
         }
@@ -102,6 +118,14 @@ impl Launcher for Processes {
 }
 
 impl Processes {
+    /// The kernel closes the connection of a process that is killed.
+    fn let_go(&mut self, dropped: Dropped) {
+        let found = self.children.iter_mut().find(|(_, child)| child.slot.number == dropped.number);
+        if let Some((&pid, child)) = found {
+            child.kill(pid);
+        }
+    }
+
     fn fork(&mut self, connection: Connection, tls: Option<TlsConfig>) -> io::Result<(Pid, OwnedFd)> {
         let (ours, theirs) = socket::message_pair()?;
         // A signal for the child that came before it has put its own house in order would be handled as ours.
@@ -116,23 +140,66 @@ impl Processes {
     }
 }
 
+/// A process said what none of ours says there.
+struct OutOfOrder;
+
 impl Child {
-    /// The child sends its user's name and waits for one octet.
-    fn answer(&mut self, counts: &mut Counts) {
-        let Some(question) = &self.question else { return };
-        let mut name = [0; child::LONGEST_QUESTION];
-        let answer = match socket::receive_now(question, &mut name) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-            Err(_) | Ok(0) => None,
-            Ok(length) => {
-                let name = String::from_utf8_lossy(name.get(..length).unwrap_or_default());
-                Some(counts.log_in(&mut self.slot, &name))
+    /// Hears a report, if there is one, and answers it. Gives a connection that has to go for this one.
+    fn answer(&mut self, counts: &mut Counts) -> Result<Option<Dropped>, OutOfOrder> {
+        let Some(question) = &self.question else { return Ok(None) };
+        let report = match Report::receive_now(question) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(OutOfOrder),
+            // It ends.
+            Err(_) | Ok(None) => {
+                self.question = None;
+                return Ok(None);
             }
+            Ok(Some(report)) => report,
         };
-        if let Some(yes) = answer {
-            // A child that is gone needs no answer.
-            let _ = socket::send_now(question, &[u8::from(yes)]);
+        let now = Instant::now();
+        match report {
+            Report::From(address) if self.slot.awaits_source() && self.failures == 0 => {
+                let placed = counts.place(&mut self.slot, Source::of(Some(address)), now);
+                Answer::Refused(placed.err()).send(question);
+                return Ok(placed.unwrap_or_default());
+            }
+            Report::Failed if !self.slot.awaits_source() && self.failures < limits::FAILED_LOGINS => {
+                self.failures += 1;
+                Answer::Delay(counts.fail(&self.slot, now)).send(question);
+            }
+            Report::LoggedIn(user) if !self.slot.awaits_source() && self.failures < limits::FAILED_LOGINS => {
+                self.has_logged_in = counts.log_in(&mut self.slot, &user);
+                Answer::Admitted(self.has_logged_in).send(question);
+                self.question = None;
+            }
+            _ => return Err(OutOfOrder),
         }
+        Ok(None)
+    }
+
+    fn kill(&mut self, pid: Pid) {
+        process::kill(pid);
         self.question = None;
+        self.is_killed = true;
+    }
+
+    /// Logs what is wrong with this end, and says what is to be held against the client.
+    fn judge(&self, pid: Pid, ended: Ended) -> Option<Offence> {
+        let (seconds, host) = (self.began.elapsed().as_secs(), self.slot.host());
+        match ended {
+            // Said already, and whose connections are many there has least to lose.
+            Ended::Signal(_) if self.is_killed => return Some(Offence::Abandoned),
+            Ended::Exit(0) => return None,
+            Ended::Exit(code) => match reports::ending(code) {
+                Some(ending) if !self.has_logged_in => return reports::offence(ending),
+                _ => log!(Level::Error, "session process {pid} ended with status {code} host=[{host}]"),
+            },
+            Ended::Signal(signal) => log!(
+                Level::Error,
+                "session process {pid} was killed by signal {signal} after {seconds} seconds host=[{host}]"
+            ),
+        }
+        Some(Offence::Crash)
     }
 }

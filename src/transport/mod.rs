@@ -1,5 +1,6 @@
 //! Stream: plain or TLS behind one reader and writer, and waiting.
 
+pub mod proxy;
 pub mod tls;
 pub mod wait;
 mod wire;
