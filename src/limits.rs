@@ -116,7 +116,7 @@ pub const PENALTY_OF_ABANDONED: Duration = Duration::from_secs(2);
 pub const PENALTY_OF_TIME_UP: Duration = Duration::from_secs(10);
 /// For a process that crashed before login.
 pub const PENALTY_OF_CRASH: Duration = Duration::from_secs(90);
-/// Who owes so much is refused. Six logins must fail within seconds for it, since a household or an office may be one source.
+/// Who owes so much is refused. More than six logins must fail within seconds for it, since a household or an office may be one source.
 pub const PENALTY_REFUSED: Duration = Duration::from_secs(120);
 /// Nobody owes more.
 pub const PENALTY_MOST: Duration = Duration::from_secs(600);

@@ -203,3 +203,79 @@ impl Child {
         Some(Offence::Crash)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::Most;
+    use super::super::source::Networks;
+    use super::*;
+
+    fn counts() -> Counts {
+        Counts::new(Most::default(), Networks::default())
+    }
+
+    fn source(text: &str) -> Option<Source> {
+        Some(Source::of(text.parse().ok()))
+    }
+
+    /// A process that has said these, each heard before the next. How often that was in order.
+    fn heard(from: Option<Source>, said: &[&[u8]]) -> (usize, Child) {
+        let (ours, theirs) = socket::message_pair().unwrap();
+        let mut counts = counts();
+        let (slot, _) = counts.add(from, Instant::now()).unwrap();
+        let (question, began) = (Some(ours), Instant::now());
+        let (failures, has_logged_in, is_killed) = Default::default();
+        let mut child = Child { slot, question, failures, has_logged_in, is_killed, began };
+        assert!(child.answer(&mut counts).is_ok());
+        for (number, octets) in said.iter().enumerate() {
+            if socket::send_now(&theirs, octets).is_err() || child.answer(&mut counts).is_err() {
+                return (number, child);
+            }
+        }
+        (said.len(), child)
+    }
+
+    /// Row 35.
+    #[test]
+    fn a_process_that_says_anything_out_of_order_is_found_out() {
+        let (direct, proxied) = (source("192.0.2.7"), None);
+        let address = b"A\xc0\0\x02\x07".as_slice();
+        for (from, said, good) in [
+            (direct, &[b"F".as_slice(), b"F", b"F", b"F"][..], 3),
+            (direct, &[b"F", b"F", b"F", b"Lal"], 3),
+            (direct, &[b"F", b"F", b"Lal", b"F"], 3),
+            (direct, &[b"Lal", b"Lbo"], 1),
+            (direct, &[address], 0),
+            (direct, &[b"x"], 0),
+            (direct, &[&[b'L'; 1000]], 0),
+            (proxied, &[b"F"], 0),
+            (proxied, &[b"Lal"], 0),
+            (proxied, &[address, address], 1),
+            (proxied, &[address, b"F", address], 2),
+            (proxied, &[address, b"F", b"Lal"], 3),
+        ] {
+            assert_eq!(heard(from, said).0, good, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn an_end_before_login_is_judged_and_one_after_it_is_not() {
+        let (_, child) = heard(source("192.0.2.7"), &[b"F"]);
+        let pid = match process::fork().unwrap() {
+            Forked::Child => process::exit_now(0),
+            Forked::Parent(pid) => pid,
+        };
+        process::wait_for(pid).unwrap();
+        let judged = |child: &Child| {
+            [Ended::Exit(0), Ended::Exit(10), Ended::Exit(11), Ended::Exit(1), Ended::Signal(11)]
+                .map(|ended| child.judge(pid, ended))
+        };
+        let crash = Some(Offence::Crash);
+        assert_eq!(judged(&child), [None, Some(Offence::Abandoned), Some(Offence::TimeUp), crash, crash]);
+        let (_, mut child) = heard(source("192.0.2.7"), &[b"Lal"]);
+        // The counts know that it has logged in, and hold nothing against it.
+        assert_eq!(judged(&child), [None, crash, crash, crash, crash]);
+        child.is_killed = true;
+        assert_eq!(child.judge(pid, Ended::Signal(9)), Some(Offence::Abandoned));
+    }
+}
