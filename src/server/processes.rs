@@ -50,8 +50,8 @@ struct Child {
     question: Option<OwnedFd>,
     failures: u32,
     has_logged_in: bool,
-    /// We have killed it.
-    is_killed: bool,
+    /// Held against its client, if we have killed it.
+    killed_for: Option<Offence>,
     began: Instant,
 }
 
@@ -67,7 +67,8 @@ impl Launcher for Processes {
                 Ok(one) => dropped.extend(one),
                 Err(OutOfOrder) => {
                     log!(Level::Error, "session process {pid} has said what it may not: killed");
-                    child.kill(pid);
+                    // Somebody may have taken it over.
+                    child.kill(pid, Offence::Crash);
                 }
             }
         }
@@ -91,8 +92,8 @@ impl Launcher for Processes {
         match self.fork(connection, tls) {
             Ok((pid, question)) => {
                 let (question, began) = (Some(question), Instant::now());
-                let (failures, has_logged_in, is_killed) = Default::default();
-                self.children.insert(pid, Child { slot, question, failures, has_logged_in, is_killed, began });
+                let (failures, has_logged_in, killed_for) = Default::default();
+                self.children.insert(pid, Child { slot, question, failures, has_logged_in, killed_for, began });
                 Ok(dropped.map(|dropped| dropped.source))
             }
             Err(error) => {
@@ -122,7 +123,7 @@ impl Processes {
     fn let_go(&mut self, dropped: Dropped) {
         let found = self.children.iter_mut().find(|(_, child)| child.slot.number == dropped.number);
         if let Some((&pid, child)) = found {
-            child.kill(pid);
+            child.kill(pid, Offence::Abandoned);
         }
     }
 
@@ -178,18 +179,18 @@ impl Child {
         Ok(None)
     }
 
-    fn kill(&mut self, pid: Pid) {
+    fn kill(&mut self, pid: Pid, offence: Offence) {
         process::kill(pid);
         self.question = None;
-        self.is_killed = true;
+        self.killed_for = Some(offence);
     }
 
     /// Logs what is wrong with this end, and says what is to be held against the client.
     fn judge(&self, pid: Pid, ended: Ended) -> Option<Offence> {
         let (seconds, host) = (self.began.elapsed().as_secs(), self.slot.host());
         match ended {
-            // Said already, and whose connections are many there has least to lose.
-            Ended::Signal(_) if self.is_killed => return Some(Offence::Abandoned),
+            // The log has been told why.
+            Ended::Signal(_) if self.killed_for.is_some() => return self.killed_for,
             Ended::Exit(0) => return None,
             Ended::Exit(code) => match reports::ending(code) {
                 Some(ending) if !self.has_logged_in => return reports::offence(ending),
@@ -224,8 +225,8 @@ mod tests {
         let mut counts = counts();
         let (slot, _) = counts.add(from, Instant::now()).unwrap();
         let (question, began) = (Some(ours), Instant::now());
-        let (failures, has_logged_in, is_killed) = Default::default();
-        let mut child = Child { slot, question, failures, has_logged_in, is_killed, began };
+        let (failures, has_logged_in, killed_for) = Default::default();
+        let mut child = Child { slot, question, failures, has_logged_in, killed_for, began };
         assert!(child.answer(&mut counts).is_ok());
         for (number, octets) in said.iter().enumerate() {
             if socket::send_now(&theirs, octets).is_err() || child.answer(&mut counts).is_err() {
@@ -275,7 +276,7 @@ mod tests {
         let (_, mut child) = heard(source("192.0.2.7"), &[b"Lal"]);
         // The counts know that it has logged in, and hold nothing against it.
         assert_eq!(judged(&child), [None, crash, crash, crash, crash]);
-        child.is_killed = true;
+        child.killed_for = Some(Offence::Abandoned);
         assert_eq!(child.judge(pid, Ended::Signal(9)), Some(Offence::Abandoned));
     }
 }

@@ -258,7 +258,7 @@ mod tests {
         let long = format!("PROXY UNKNOWN {}", "x".repeat(V1_LONGEST - 16));
         assert_eq!(client_of(format!("{long}\r\n").as_bytes()), None);
         assert_eq!(parse(format!("{long}x\r\n").as_bytes()), Parsed::Invalid);
-        assert_eq!(parse(&[V1, &vec![b'x'; V1_LONGEST]].concat()), Parsed::Invalid);
+        assert_eq!(parse(&[V1, &[b'x'; V1_LONGEST]].concat()), Parsed::Invalid);
     }
 
     const TCP4: [u8; 12] = [192, 0, 2, 7, 10, 0, 0, 1, 0xdc, 4, 0, 143];

@@ -201,7 +201,7 @@ fn logins_go_on_in_a_flood_of_half_open_connections() {
                         } else {
                             std::thread::sleep(Duration::from_millis(10));
                             let before = held.len();
-                            held.retain(|stream| is_open(stream));
+                            held.retain(is_open);
                             // Not faster than a hundred a second.
                             std::thread::sleep(Duration::from_millis(5 * (before - held.len()).min(200) as u64));
                         }
