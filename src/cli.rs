@@ -76,6 +76,10 @@ const fn value(short: &'static str, long: &'static str, hint: &'static str, text
     Opt { short, long, arity: Arity::Once, hint, text, in_file: true }
 }
 
+const fn repeated(long: &'static str, hint: &'static str, text: &'static str) -> Opt {
+    Opt { short: "", long, arity: Arity::Repeated, hint, text, in_file: true }
+}
+
 const fn only_on_the_command_line(mut opt: Opt) -> Opt {
     opt.in_file = false;
     opt
@@ -124,19 +128,25 @@ const OPTIONS: &[Opt] = &[
     value("", "pam-service", "NAME", "PAM service that checks passwords (imapd)"),
     value("", "min-uid", "UID", "refuse accounts below this uid (1000); root is always refused"),
     switch("allow-cleartext", "take passwords without TLS from other machines too"),
-    Opt {
-        short: "",
-        long: "withhold",
-        arity: Arity::Repeated,
-        hint: "CAPABILITY",
-        text: "do not offer this capability, which some client cannot live with; may be repeated",
-        in_file: true,
-    },
+    repeated(
+        "withhold",
+        "CAPABILITY",
+        "do not offer this capability, which some client cannot live with; may be repeated",
+    ),
     switch("demo", "with --storage memory: user test, password test, some mail to look at"),
     value("", "max-connections", "NUMBER", "connections in all (1000)"),
     value("", "max-per-address", "NUMBER", "connections from one address (200)"),
     value("", "max-before-login", "NUMBER", "connections from one address that have not logged in (20)"),
+    value(
+        "",
+        "max-startups",
+        "START:RATE:FULL",
+        "connections that have not logged in, from all addresses (100:30:400)",
+    ),
     value("", "max-per-user", "NUMBER", "sessions of one user from one address (50)"),
+    value("", "max-per-user-total", "NUMBER", "sessions of one user from all addresses (200)"),
+    repeated("penalty-exempt", "NETWORK", "hold no failures against addresses in this network; may be repeated"),
+    repeated("proxy", "NETWORK", "expect a PROXY header from addresses in this network; may be repeated"),
     value(
         "",
         "sandbox",

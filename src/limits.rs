@@ -110,6 +110,22 @@ pub const TIME_POLL: Duration = Duration::from_secs(10);
 
 /// What a failed login takes at least, so that its time tells nothing.
 pub const TIME_OF_FAILURE: Duration = Duration::from_secs(2);
+/// What it takes at most, when one follows the other from the same source.
+pub const LONGEST_TIME_OF_FAILURE: Duration = Duration::from_secs(15);
+/// What a source owes for a failed login: more than the login took, so that even one guess after the other comes to its end.
+pub const PENALTY_OF_FAILURE: Duration = Duration::from_secs(20);
+/// For a connection that came to nothing. A monitor that looks every few seconds whether we listen must not be refused.
+pub const PENALTY_OF_ABANDONED: Duration = Duration::from_secs(2);
+/// For a connection that took too long.
+pub const PENALTY_OF_TIME_UP: Duration = Duration::from_secs(10);
+/// For a process that crashed before login.
+pub const PENALTY_OF_CRASH: Duration = Duration::from_secs(90);
+/// Who owes so much is refused. More than six logins must fail within seconds for it, since a household or an office may be one source.
+pub const PENALTY_REFUSED: Duration = Duration::from_secs(120);
+/// Nobody owes more.
+pub const PENALTY_MOST: Duration = Duration::from_secs(600);
+/// Sources of which it is remembered what they owe.
+pub const PENALIZED_SOURCES: usize = 65_536;
 /// What a password check may take, the delays of its PAM modules included.
 pub const TIME_OF_CHECK: Duration = Duration::from_secs(60);
 
@@ -151,8 +167,18 @@ pub const CONNECTIONS: usize = 1000;
 pub const CONNECTIONS_PER_ADDRESS: usize = 200;
 /// Connections from one address that have not logged in.
 pub const CONNECTIONS_PER_ADDRESS_BEFORE_LOGIN: usize = 20;
+/// Connections that have not logged in from which on some are dropped when another one comes.
+pub const STARTUPS: usize = 100;
+/// How many of a hundred that come then make one drop; all do at the most that there may be.
+pub const STARTUPS_RATE: usize = 30;
+/// Connections that have not logged in, from all addresses. Each may be a process.
+pub const STARTUPS_MOST: usize = 400;
 /// Sessions of one user from one address.
 pub const SESSIONS_PER_USER_AND_ADDRESS: usize = 50;
+/// Sessions of one user from all addresses: several devices of a whole family, and not all the places there are.
+pub const SESSIONS_PER_USER: usize = 200;
+/// A PROXY header: addresses are small, but some proxies send the client's certificate along.
+pub const PROXY_HEADER: usize = 4096;
 
 /// How long a command waits for another program's lock on a mailbox before it answers `NO [INUSE]`.
 pub const TIME_LOCK: Duration = Duration::from_secs(30);

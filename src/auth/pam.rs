@@ -6,13 +6,12 @@
 
 use super::apart::{Outcome, apart};
 use super::{Account, Accounts, Authenticator, Credentials, Peer, Refusal};
-use super::{are_possible, unix_account, wait_after_failure};
+use super::{are_possible, unix_account};
 use crate::log::{Level, log};
 use crate::sys::process;
 use pam_client2::{Context, ConversationHandler, ErrorCode, Flag};
 use std::ffi::{CStr, CString};
 use std::io;
-use std::time::Instant;
 use zeroize::Zeroizing;
 
 /// Checks passwords with a PAM service.
@@ -34,12 +33,7 @@ const PROMPTS: u32 = 32;
 
 impl Authenticator for Pam {
     fn authenticate(&mut self, credentials: &Credentials, peer: &Peer) -> Result<Account, Refusal> {
-        let began = Instant::now();
-        let result = self.check(credentials, peer);
-        if result.is_err() {
-            wait_after_failure(began);
-        }
-        result
+        self.check(credentials, peer)
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::apart::{Outcome, apart};
 use super::{Account, Accounts, Authenticator, Credentials, Peer, Refusal, UnixAccount};
-use super::{are_possible, is_plausible_name, unix_account, wait_after_failure};
+use super::{are_possible, is_plausible_name, unix_account};
 use crate::log::{Level, log};
 use sha_crypt::PasswordVerifier as _;
 use std::collections::HashMap;
@@ -15,7 +15,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 use zeroize::Zeroizing;
 
 /// The file and what was last read of it. Cheap enough to clone for each connection.
@@ -92,13 +91,8 @@ impl PasswdFile {
 
 impl Authenticator for PasswdFile {
     fn authenticate(&mut self, credentials: &Credentials, _peer: &Peer) -> Result<Account, Refusal> {
-        let began = Instant::now();
         self.refresh();
-        let result = self.check(credentials);
-        if result.is_err() {
-            wait_after_failure(began);
-        }
-        result
+        self.check(credentials)
     }
 }
 
@@ -154,12 +148,7 @@ impl PasswdFileApart {
 
 impl Authenticator for PasswdFileApart {
     fn authenticate(&mut self, credentials: &Credentials, _peer: &Peer) -> Result<Account, Refusal> {
-        let began = Instant::now();
-        let result = self.check(credentials);
-        if result.is_err() {
-            wait_after_failure(began);
-        }
-        result
+        self.check(credentials)
     }
 }
 

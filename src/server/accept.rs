@@ -5,6 +5,7 @@ use super::certificates::Certificates;
 use super::connection::Connection;
 use super::listener::{Listener, Protocol};
 use super::notify;
+use super::source::Source;
 use crate::log::{Level, log};
 use crate::sys::poll::{Watch, poll};
 use crate::sys::signal::{Signal, Signals};
@@ -30,8 +31,8 @@ pub trait Launcher {
     /// Does what the watched descriptors and ended children ask for. Called after each wait.
     fn attend(&mut self);
 
-    /// Has the connection served.
-    fn launch(&mut self, connection: Connection, certificates: &mut Certificates) -> Result<(), Refused>;
+    /// Has the connection served. Gives where one was from that had to go for it.
+    fn launch(&mut self, connection: Connection, certificates: &mut Certificates) -> Result<Option<Source>, Refused>;
 
     /// Connections that have not ended.
     fn running(&self) -> usize;
@@ -139,7 +140,11 @@ impl Acceptor {
                 let connection = Connection::new(socket.into(), listener.protocol);
                 let address = connection.peer.address;
                 match launcher.launch(connection, certificates) {
-                    Ok(()) => {}
+                    Ok(None) => {}
+                    Ok(Some(source)) => {
+                        self.faults
+                            .log(Fault::Dropped, &format_args!("too many connections without login: host=[{source}]"));
+                    }
                     Err(Refused::Limit(why)) => {
                         let host = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
                         self.faults.log(Fault::Limit, &format_args!("{why}: host=[{host}]"));
@@ -171,7 +176,12 @@ impl Acceptor {
 
 /// Tells a client which limit keeps it out, where it understands us before a handshake.
 pub fn refuse(socket: impl AsFd, protocol: Protocol, why: &str) {
-    say_goodbye(socket, protocol, &format!("* BYE [LIMIT] {}\r\n", sentence(why)));
+    say_goodbye(socket, protocol, &refusal(why));
+}
+
+/// What a client is told that a limit keeps out.
+pub fn refusal(why: &str) -> String {
+    format!("* BYE [LIMIT] {}\r\n", sentence(why))
 }
 
 /// As much as the socket takes at once: nobody is waited for here.
@@ -191,11 +201,12 @@ enum Fault {
     Accept,
     Launch,
     Limit,
+    Dropped,
 }
 
 /// Faults come by the thousand when they come; the log hears of each kind once a minute.
 #[derive(Default)]
-struct Faults([Option<(Instant, u64)>; 3]);
+struct Faults([Option<(Instant, u64)>; 4]);
 
 impl Faults {
     fn log(&mut self, fault: Fault, error: &dyn std::fmt::Display) {
@@ -203,6 +214,7 @@ impl Faults {
             Fault::Accept => (&mut self.0[0], "cannot accept a connection"),
             Fault::Launch => (&mut self.0[1], "cannot serve a connection"),
             Fault::Limit => (&mut self.0[2], "connection refused"),
+            Fault::Dropped => (&mut self.0[3], "connection dropped"),
         };
         let unsaid = match slot {
             Some((said, unsaid)) if said.elapsed() < LOG_EVERY => {

@@ -5,17 +5,19 @@
 //! crossed.
 
 use super::certificates::Tls;
-use super::connection::{Client, Connection, Service};
+use super::connection::{Client, Connection, Delayed, Service};
 use super::gate::{self, Start};
 use super::messages::{Answer, Crossing, FromGate};
 use super::privilege;
+use super::reports::{self, Listener, Overseer};
 use crate::auth::{Account, Authenticator};
 use crate::limits;
 use crate::log::{self, Level, log};
 use crate::session::channel::Channel;
+use crate::session::login::{Ended, Ending};
 use crate::session::{Greeting, refuse};
 use crate::sys::poll::{Watch, poll};
-use crate::sys::process::{self, Ended, Forked, Pid};
+use crate::sys::process::{self, Forked, Pid};
 use crate::sys::signal::{Blocked, Signal, Signals};
 use crate::sys::socket;
 use crate::sys::user;
@@ -26,9 +28,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
-
-/// A user's name, sent to the listener.
-pub const LONGEST_QUESTION: usize = crate::limits::USER;
 
 /// A gate knows its time itself. One that does not end by then is ended.
 const GRACE: Duration = Duration::from_secs(10);
@@ -44,12 +43,14 @@ pub fn run(connection: Connection, service: &Service, tls: Option<Tls>, question
         process::hide_memory();
         process::set_private_umask();
         if std::env::set_current_dir("/").is_err() {
-            return;
+            return reports::PANICKED;
         }
-        let mut question = Some(question);
-        guard(connection, service, tls, blocked, &mut |account| ask(question.take(), account));
+        match guard(connection, service, tls, blocked, &mut Listener(Some(question))) {
+            Ok(ending) => reports::status(ending),
+            Err(GateCrashed) => reports::GATE_CRASHED,
+        }
     }));
-    process::exit_now(i32::from(served.is_err()));
+    process::exit_now(served.unwrap_or(reports::PANICKED));
 }
 
 /// SIGTERM and SIGINT end the session with BYE.
@@ -59,55 +60,58 @@ pub fn stop() -> Stop {
     Stop(signals.ok().map(Arc::new))
 }
 
-/// Asks the listener whether there may be one more session of this user.
-fn ask(question: Option<OwnedFd>, account: &Account) -> bool {
-    let Some(question) = question else { return false };
-    // Signals for the listener, such as its end, must not strand the user: an end without an answer is a yes.
-    if socket::send_now(&question, account.name.as_bytes()).is_err() {
-        return true;
-    }
-    let mut answer = [0];
-    !matches!(socket::receive(&question, &mut answer), Ok(1) if answer == [0])
-}
+/// A gate was killed, or did what it may not. The log has been told.
+pub struct GateCrashed;
 
-/// Serves a connection to its end behind a gate, in a process of root's with all signals blocked and none caught. `admit` is asked once somebody has logged
-/// in, and says whether there may be one more session of that user.
+/// Serves a connection to its end behind a gate, in a process of root's with all signals blocked and none caught, and says how that was if nobody has logged in.
+/// `overseer` is told what happens.
 pub fn guard(
     connection: Connection,
     service: &Service,
     tls: Option<Tls>,
     blocked: Blocked,
-    admit: &mut dyn FnMut(&Account) -> bool,
-) {
+    overseer: &mut dyn Overseer,
+) -> Result<Ending, GateCrashed> {
     let Connection { socket, peer, protocol } = connection;
-    let client = Client { peer, protocol };
+    let mut client = Client::new(peer, protocol);
+    let fault = |what: &str, error: &io::Error, who: &dyn std::fmt::Display| {
+        log!(Level::Error, "{what}: {error} {who}");
+        Ok(Ending::InOrder)
+    };
     let gate = match Gate::open(&socket, &client, service, tls, blocked, gate::dialogue) {
         Ok(gate) => gate,
-        Err(error) => return log!(Level::Error, "cannot open a gate: {error} host=[{}]", client.peer.host()),
+        Err(error) => return fault("cannot open a gate", &error, &format_args!("host=[{}]", client.peer.host())),
     };
     let stop = gate.stop.clone();
-    let Some((account, crossing)) = gate.attend(&client, &mut *service.authenticator()) else { return };
+    let (account, crossing) = match gate.attend(&mut client, &mut service.authenticator(), overseer) {
+        Attended::LoggedIn(account, crossing) => (account, crossing),
+        Attended::Ended(ending) => return Ok(ending),
+        Attended::Crashed => return Err(GateCrashed),
+    };
     // A keeper of this connection alone ends with the gate.
     process::wait_for_all();
+    let user = format!("user={}", client.shown(&account));
     if let Err(error) = privilege::become_user(&account) {
-        return log!(Level::Error, "cannot become the user user={}: {error}", client.shown(&account));
+        return fault("cannot become the user", &error, &user);
     }
-    let admitted = admit(&account);
+    let admitted = overseer.logged_in(&account.name);
     let store = match service.open_shut_in(&account) {
         Ok(store) => store,
-        Err(error) => return log!(Level::Error, "cannot shut in a session user={}: {error}", client.shown(&account)),
+        Err(error) => return fault("cannot shut in a session", &error, &user),
     };
     // From here on whatever the client has sent can be looked at: it can do no more than the user can.
     let crossed = crossing.open().and_then(|(tag, frozen)| Ok((tag, Channel::resume(socket, frozen, stop)?)));
     let (tag, channel) = match crossed {
         Ok(crossed) => crossed,
-        Err(error) => return log!(Level::Error, "a connection did not cross user={}: {error}", client.shown(&account)),
+        Err(error) => return fault("a connection did not cross", &error, &user),
     };
     let greeting = Greeting::LoggedIn(tag);
     if !admitted {
-        return refuse(channel, &greeting, &client.too_many_sessions(&account));
+        refuse(channel, &greeting, &client.too_many_sessions(&account));
+        return Ok(Ending::InOrder);
     }
     service.run(channel, store, account, client, greeting);
+    Ok(Ending::InOrder)
 }
 
 /// A running gate.
@@ -117,7 +121,17 @@ struct Gate {
     stop: Stop,
     /// It has been told to end.
     stopped: bool,
+    /// It is to say first for whom a proxy is here.
+    awaits_address: bool,
     deadline: Instant,
+}
+
+/// What came of hearing a gate to its end.
+enum Attended {
+    /// Its client may go on.
+    LoggedIn(Account, Crossing),
+    Ended(Ending),
+    Crashed,
 }
 
 /// What became of waiting for a gate.
@@ -150,56 +164,71 @@ impl Gate {
             Forked::Parent(pid) => {
                 drop(blocked);
                 let deadline = Instant::now() + limits::TIME_BEFORE_LOGIN + GRACE;
-                Ok(Self { pid, socket: ours, stop: stop(), stopped: false, deadline })
+                let awaits_address = service.offer.expects_proxy_header(&client.peer);
+                Ok(Self { pid, socket: ours, stop: stop(), stopped: false, awaits_address, deadline })
             }
         }
     }
 
-    /// Hears the gate to its end. What its client may go on with, if somebody has logged in; everything else is told to the log.
-    fn attend(mut self, client: &Client, authenticator: &mut dyn Authenticator) -> Option<(Account, Crossing)> {
+    /// Hears the gate to its end, and tells the log of it.
+    fn attend(
+        mut self,
+        client: &mut Client,
+        authenticator: &mut dyn Authenticator,
+        overseer: &mut dyn Overseer,
+    ) -> Attended {
         let mut accepted: Option<Account> = None;
         let mut failures = 0;
-        let host = client.peer.host();
         let wrong = loop {
-            match (self.hear(), &accepted) {
-                (Heard::Message(FromGate::Login(credentials)), None) if failures < limits::FAILED_LOGINS => {
-                    let result = authenticator.authenticate(&credentials, &client.peer);
+            let answer = match self.hear() {
+                Heard::Message(FromGate::From(address)) if self.awaits_address => {
+                    self.awaits_address = false;
+                    client.set_peer(address);
+                    Answer::Placed(overseer.from(address.ip()).err())
+                }
+                Heard::Message(FromGate::From(_)) => break "an address that nobody asked for",
+                Heard::Message(FromGate::Login(credentials)) => {
+                    if self.awaits_address || accepted.is_some() || failures >= limits::FAILED_LOGINS {
+                        break "a login that it may not ask for";
+                    }
+                    let mut delayed = Delayed { authenticator: &mut *authenticator, overseer: &mut *overseer };
+                    let result = delayed.authenticate(&credentials, &client.peer);
                     let answer = Answer::to(&result);
                     failures += u32::from(result.is_err());
                     accepted = result.ok();
-                    if socket::send_now(&self.socket, &[answer.octet()]).is_err() {
-                        // Its end says why.
-                        continue;
-                    }
+                    answer
                 }
-                (Heard::Message(FromGate::Login(_)), None) => break "a login after too many",
-                (Heard::Message(FromGate::Login(_)), Some(_)) => break "a second login",
-                (Heard::Message(FromGate::Crossing(_)), None) => break "a client who has not logged in",
-                (Heard::Message(FromGate::Crossing(crossing)), Some(_)) => {
+                Heard::Message(FromGate::Crossing(crossing)) => match accepted {
                     // It has nothing more to do, and must be gone before anybody else speaks on this socket.
-                    self.end();
-                    return accepted.map(|account| (account, crossing));
-                }
-                (Heard::Message(FromGate::Ended(reason)), _) => {
+                    Some(account) => {
+                        self.end();
+                        return Attended::LoggedIn(account, crossing);
+                    }
+                    None => break "a client who has not logged in",
+                },
+                Heard::Message(FromGate::Ended(Ended { reason, ending })) => {
                     self.end();
                     client.log_end(&reason);
-                    return None;
+                    return Attended::Ended(ending);
                 }
-                (Heard::Nothing, _) => {
+                Heard::Nothing => {
+                    let host = client.peer.host();
                     match self.end() {
-                        Some(Ended::Signal(signal)) => {
+                        Some(process::Ended::Signal(signal)) => {
                             log!(Level::Error, "gate process was killed by signal {signal} host=[{host}]");
                         }
                         _ => log!(Level::Error, "gate process ended without a word host=[{host}]"),
                     }
-                    return None;
+                    return Attended::Crashed;
                 }
-                (Heard::Wrong(what), _) => break what,
-            }
+                Heard::Wrong(what) => break what,
+            };
+            // One that is gone need not hear it: its end says why.
+            let _ = socket::send_now(&self.socket, &answer.octets());
         };
-        log!(Level::Error, "gate process was ended since it sent {wrong} host=[{host}]");
+        log!(Level::Error, "gate process was ended since it sent {wrong} host=[{}]", client.peer.host());
         self.end();
-        None
+        Attended::Crashed
     }
 
     fn hear(&mut self) -> Heard {
@@ -234,7 +263,7 @@ impl Gate {
     }
 
     /// How it ended; it is gone after this.
-    fn end(&mut self) -> Option<Ended> {
+    fn end(&mut self) -> Option<process::Ended> {
         // One that has ended by itself tells how all the same.
         process::kill(self.pid);
         process::wait_for(self.pid).ok()
@@ -275,9 +304,9 @@ mod tests {
         fn log_in(&self, user: &str, password: &str) -> Option<Answer> {
             let credentials = Credentials { user: user.to_owned(), password: Secret::new(password.into()) };
             self.say(&FromGate::login(&credentials).ok()?);
-            let mut octet = [0];
-            socket::receive(&self.child, &mut octet).ok().filter(|&length| length == 1)?;
-            Answer::of_octet(octet[0])
+            let mut octets = [0; Answer::LONGEST];
+            let length = socket::receive(&self.child, &mut octets).ok()?;
+            Answer::parse(&octets[..length])
         }
 
         /// A connection as one would have it that is not encrypted, with a tag.
@@ -300,6 +329,23 @@ mod tests {
         }
     }
 
+    /// No failure takes its time.
+    struct Patient;
+
+    impl Overseer for Patient {
+        fn from(&mut self, _: std::net::IpAddr) -> Result<(), String> {
+            Ok(())
+        }
+
+        fn failed(&mut self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn logged_in(&mut self, _: &str) -> bool {
+            true
+        }
+    }
+
     fn service() -> Service {
         let mut settings = Settings::default();
         for (name, value) in [("fork", ""), ("storage", "maildir"), ("sandbox", "on")] {
@@ -313,7 +359,7 @@ mod tests {
     fn attended(work: gate::Work) -> (Option<String>, Vec<u8>) {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let connection = OwnedFd::from(theirs);
-        let client = Client { peer: Peer::default(), protocol: Protocol::Imap };
+        let mut client = Client::new(Peer::default(), Protocol::Imap);
         let service = service();
         // In a process of its own: other tests have signals and children too.
         let (told, tell) = socket::message_pair().unwrap();
@@ -322,10 +368,13 @@ mod tests {
                 let blocked = signal::block().unwrap();
                 let gate = Gate::open(&connection, &client, &service, None, blocked, work).unwrap();
                 let pid = gate.pid;
-                let account = gate.attend(&client, &mut OneUser).map(|(account, _)| account.name);
+                let account = match gate.attend(&mut client, &mut OneUser, &mut Patient) {
+                    Attended::LoggedIn(account, _) => account.name,
+                    Attended::Ended(_) | Attended::Crashed => String::new(),
+                };
                 // It is gone, whatever it did.
                 assert!(!crate::sys::lock::process_lives(pid.to_string().parse().unwrap()));
-                let _ = socket::send_message(&tell, account.unwrap_or_default().as_bytes());
+                let _ = socket::send_message(&tell, account.as_bytes());
                 process::exit_now(0)
             }
             Forked::Parent(child) => child,
@@ -333,7 +382,7 @@ mod tests {
         drop((connection, tell));
         let mut name = [0; 100];
         let length = socket::receive(&told, &mut name).unwrap();
-        assert_eq!(process::wait_for(child).unwrap(), Ended::Exit(0));
+        assert_eq!(process::wait_for(child).unwrap(), process::Ended::Exit(0));
         let mut seen = Vec::new();
         ours.read_to_end(&mut seen).unwrap();
         let name = String::from_utf8(name[..length].to_vec()).unwrap();
@@ -397,7 +446,13 @@ mod tests {
             }),
             ("a child's answer", |start| {
                 let gate = Hostile::new(start);
-                gate.say(&[Answer::Yes.octet()]);
+                gate.say(&Answer::Yes.octets());
+                gate.cross();
+            }),
+            ("an address that nobody asked for", |start| {
+                let gate = Hostile::new(start);
+                gate.say(&FromGate::from(std::net::SocketAddr::from(([192, 0, 2, 7], 1))).unwrap());
+                let _ = gate.log_in("al", "right");
                 gate.cross();
             }),
             ("silence", |start| drop(Hostile::new(start))),

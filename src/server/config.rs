@@ -1,5 +1,6 @@
 //! What the command line and the configuration file decided, validated once, immutable after.
 
+use super::source::Networks;
 use crate::limits;
 use crate::log::Sink;
 use crate::session::capabilities::Withheld;
@@ -200,6 +201,10 @@ pub struct Config {
     /// `None`: what fits the mode.
     pub log: Option<Sink>,
     pub most: Most,
+    /// Whose failures are not held against them.
+    pub penalty_exempt: Networks,
+    /// Who begins with a PROXY header.
+    pub proxies: Networks,
 }
 
 /// How many connections there may be.
@@ -208,7 +213,59 @@ pub struct Most {
     pub connections: usize,
     pub per_address: usize,
     pub per_address_before_login: usize,
+    pub startups: Startups,
     pub per_user_and_address: usize,
+    pub per_user: usize,
+}
+
+/// How many connections without login there may be from all addresses, as `START:RATE:FULL`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Startups {
+    /// With so many, some newcomers make one drop.
+    pub start: usize,
+    /// So many of a hundred, and more and more up to `full`.
+    pub rate: usize,
+    /// With so many, each does.
+    pub full: usize,
+}
+
+impl Default for Most {
+    fn default() -> Self {
+        Self {
+            connections: limits::CONNECTIONS,
+            per_address: limits::CONNECTIONS_PER_ADDRESS,
+            per_address_before_login: limits::CONNECTIONS_PER_ADDRESS_BEFORE_LOGIN,
+            startups: Startups { start: limits::STARTUPS, rate: limits::STARTUPS_RATE, full: limits::STARTUPS_MOST },
+            per_user_and_address: limits::SESSIONS_PER_USER_AND_ADDRESS,
+            per_user: limits::SESSIONS_PER_USER,
+        }
+    }
+}
+
+impl Most {
+    fn new(settings: &Settings) -> Result<Self, String> {
+        let usual = Self::default();
+        Ok(Self {
+            connections: settings.number("max-connections")?.unwrap_or(usual.connections),
+            per_address: settings.number("max-per-address")?.unwrap_or(usual.per_address),
+            per_address_before_login: settings.number("max-before-login")?.unwrap_or(usual.per_address_before_login),
+            startups: match settings.one("max-startups") {
+                None => usual.startups,
+                Some(text) => Startups::parse(text)
+                    .ok_or_else(|| format!("--max-startups is START:RATE:FULL such as 100:30:400, not {text}"))?,
+            },
+            per_user_and_address: settings.number("max-per-user")?.unwrap_or(usual.per_user_and_address),
+            per_user: settings.number("max-per-user-total")?.unwrap_or(usual.per_user),
+        })
+    }
+}
+
+impl Startups {
+    fn parse(text: &str) -> Option<Self> {
+        let numbers: Vec<usize> = text.split(':').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+        let &[start, rate, full] = numbers.as_slice() else { return None };
+        (start <= full && (1..=100).contains(&rate)).then_some(Self { start, rate, full })
+    }
 }
 
 impl Config {
@@ -275,14 +332,9 @@ impl Config {
                 Some("syslog") => Some(Sink::Syslog),
                 Some(other) => return Err(format!("--log is stderr or syslog, not {other}")),
             },
-            most: Most {
-                connections: settings.number("max-connections")?.unwrap_or(limits::CONNECTIONS),
-                per_address: settings.number("max-per-address")?.unwrap_or(limits::CONNECTIONS_PER_ADDRESS),
-                per_address_before_login: settings
-                    .number("max-before-login")?
-                    .unwrap_or(limits::CONNECTIONS_PER_ADDRESS_BEFORE_LOGIN),
-                per_user_and_address: settings.number("max-per-user")?.unwrap_or(limits::SESSIONS_PER_USER_AND_ADDRESS),
-            },
+            most: Most::new(settings)?,
+            penalty_exempt: networks(settings, "penalty-exempt")?,
+            proxies: networks(settings, "proxy")?,
         })
     }
 }
@@ -305,6 +357,10 @@ fn sandbox(settings: &Settings) -> Result<Sandbox, String> {
         Some("off") => Ok(Sandbox::Off),
         Some(other) => Err(format!("--sandbox is on, require or off, not {other}")),
     }
+}
+
+fn networks(settings: &Settings, name: &str) -> Result<Networks, String> {
+    Networks::parse(&settings.all(name)).map_err(|error| format!("--{name}: {error}"))
 }
 
 fn storage(settings: &Settings, facts: Facts, mode: Mode) -> Result<Storage, String> {
@@ -453,6 +509,18 @@ mod tests {
         assert_eq!((config.pidfile, config.run_dir), (Some(place("pidfile")), place("run-dir")));
         let nothing = self::config(&[("pidfile", "")], USER).unwrap_err();
         assert!(nothing.starts_with("--pidfile: \"\" is no path"), "{nothing}");
+    }
+
+    #[test]
+    fn startups_and_networks_are_understood_or_refused() {
+        let made = config(&[("max-startups", "10:50:20"), ("proxy", "10.0.0.0/8"), ("proxy", "::1")], USER).unwrap();
+        assert_eq!(made.most.startups, Startups { start: 10, rate: 50, full: 20 });
+        assert!(made.proxies.hold("::1".parse().ok()) && made.proxies.hold("10.1.1.1".parse().ok()));
+        for wrong in ["", "10", "10:30", "10:30:5", "10:0:20", "10:101:20", "10:30:20:1", "a:b:c", "-1:30:20"] {
+            assert!(config(&[("max-startups", wrong)], USER).unwrap_err().starts_with("--max-startups is"), "{wrong}");
+        }
+        let wrong = config(&[("penalty-exempt", "10.0.0.1/8")], USER).unwrap_err();
+        assert!(wrong.starts_with("--penalty-exempt: 10.0.0.1/8 has"), "{wrong}");
     }
 
     #[test]

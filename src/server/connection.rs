@@ -1,26 +1,29 @@
 //! What one connection goes through in every mode: TLS, login, becoming the user where that is to be, opening the mail,
 //! the session.
 
+use super::accept;
 use super::config::{Config, Passwords, Place, Sandbox, Storage};
 use super::listener::Protocol;
 use super::privilege;
+use super::reports::Overseer;
+use super::source::Networks;
 use crate::auth::demo::Demo;
 use crate::auth::pam::Pam;
 use crate::auth::passwd_file::{PasswdFile, PasswdFileApart};
-use crate::auth::{Account, Accounts, Authenticator, Peer, Recorded};
+use crate::auth::{Account, Accounts, Authenticator, Credentials, Peer, Recorded, Refusal};
 use crate::limits;
 use crate::log::{Level, Quoted, log};
 use crate::session::capabilities::Withheld;
 use crate::session::channel::Channel;
-use crate::session::login::{LoginOutcome, LoginPolicy, handshake_failed, login};
+use crate::session::login::{Ended, Ending, HANDSHAKE, LoginOutcome, LoginPolicy, login};
 use crate::session::{Greeting, Session, SessionOptions, refuse};
 use crate::storage::maildir::{self, IndexPlace, MaildirOptions};
 use crate::storage::memory::MemoryServer;
 use crate::storage::{MailStore, StoreError};
 use crate::sys::socket;
-use crate::transport::Stream;
 use crate::transport::tls::TlsConfig;
 use crate::transport::wait::Stop;
+use crate::transport::{Stream, proxy};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
@@ -44,6 +47,14 @@ pub struct Service {
 pub struct Offer {
     allow_cleartext: bool,
     pub withheld: Withheld,
+    proxies: Networks,
+}
+
+impl Offer {
+    /// Whether this client is a proxy, which says for whom it is here.
+    pub fn expects_proxy_header(&self, peer: &Peer) -> bool {
+        self.proxies.hold(peer.address)
+    }
 }
 
 #[derive(Clone)]
@@ -85,7 +96,11 @@ impl Service {
             memory: if config.demo { MemoryServer::demo() } else { MemoryServer::new() },
             becomes_user: config.becomes_user,
             sandbox: config.sandbox,
-            offer: Offer { allow_cleartext: config.allow_cleartext, withheld: config.withheld.clone() },
+            offer: Offer {
+                allow_cleartext: config.allow_cleartext,
+                withheld: config.withheld.clone(),
+                proxies: config.proxies.clone(),
+            },
         })
     }
 
@@ -156,7 +171,7 @@ impl Service {
     ) {
         match store {
             Ok(store) => {
-                let Client { peer, protocol } = client;
+                let Client { peer, protocol, .. } = client;
                 let withheld = self.offer.withheld.clone();
                 let options = SessionOptions { user: account.name, peer, service: protocol.name(), withheld, greeting };
                 Session::new(channel, store, options).run();
@@ -194,7 +209,7 @@ impl Connection {
     pub fn new(socket: OwnedFd, protocol: Protocol) -> Self {
         let socket = TcpStream::from(socket);
         // A client without an address (a Unix socket) is on this machine.
-        let peer = socket.peer_addr().ok().map(peer).unwrap_or_default();
+        let peer = socket.peer_addr().ok().map(peer_at).unwrap_or_default();
         if peer.address.is_some() {
             // Answers are written whole: waiting to fill packets would only delay them. Neither fails for a TCP socket.
             let _ = socket.set_nodelay(true);
@@ -204,50 +219,72 @@ impl Connection {
     }
 }
 
-fn peer(address: SocketAddr) -> Peer {
+fn peer_at(address: SocketAddr) -> Peer {
     Peer { address: Some(address.ip().to_canonical()), port: address.port() }
 }
 
-/// Serves a connection to its end. `admit` is asked once somebody has logged in, and says whether there may be one more
-/// session of that user.
+/// Serves a connection to its end, and says how that was if nobody has logged in. `overseer` is told what happens.
 pub fn serve(
     connection: Connection,
     service: &Service,
     tls: Option<TlsConfig>,
     stop: Stop,
-    admit: &mut dyn FnMut(&Account) -> bool,
-) {
+    overseer: &mut dyn Overseer,
+) -> Ending {
     let Connection { socket, peer, protocol } = connection;
-    let client = Client { peer, protocol };
-    let mut authenticator = service.authenticator();
-    let (account, channel, tag) =
-        match welcome(socket, &client, &service.offer, tls.as_ref(), stop, &mut *authenticator) {
-            LoginOutcome::LoggedIn { account, channel, tag } => (account, channel, tag),
-            LoginOutcome::Ended(reason) => return client.log_end(&reason),
-        };
-    // With it goes the way to the private key.
+    let mut client = Client::new(peer, protocol);
+    let arrived = arrive(socket, &mut client, &service.offer, &stop, &mut |address| overseer.from(address.ip()));
+    let outcome = match arrived {
+        Ok(stream) => {
+            let mut authenticator = Delayed { authenticator: service.authenticator(), overseer };
+            welcome(stream, &client, &service.offer, tls.as_ref(), stop, &mut authenticator)
+        }
+        Err(ended) => LoginOutcome::Ended(ended),
+    };
+    let (account, channel, tag) = match outcome {
+        LoginOutcome::LoggedIn { account, channel, tag } => (account, channel, tag),
+        LoginOutcome::Ended(Ended { reason, ending }) => {
+            client.log_end(&reason);
+            return ending;
+        }
+    };
+    // With it goes the private key.
     drop(tls);
     let greeting = Greeting::LoggedIn(tag);
-    if !admit(&account) {
-        return refuse(channel, &greeting, &client.too_many_sessions(&account));
-    }
-    if service.becomes_user
-        && let Err(error) = privilege::become_user(&account)
-    {
-        log!(Level::Error, "cannot become the user user={}: {error}", Quoted(account.name.as_bytes()));
-        return refuse(channel, &greeting, &StoreError::Io(error));
+    if !overseer.logged_in(&account.name) {
+        refuse(channel, &greeting, &client.too_many_sessions(&account));
+        return Ending::InOrder;
     }
     let store = service.open(&account);
     service.run(channel, store, account, client, greeting);
+    Ending::InOrder
+}
+
+fn is_local(peer: &Peer) -> bool {
+    peer.address.is_none_or(|address| address.is_loopback())
 }
 
 /// Who is at the other end, as the log shows it.
+#[derive(Clone)]
 pub struct Client {
+    /// By the word of a proxy where it came through one.
     pub peer: Peer,
     pub protocol: Protocol,
+    /// Nobody can have listened on the way. Who is near to a proxy is not near to us.
+    pub is_near: bool,
 }
 
 impl Client {
+    pub fn new(peer: Peer, protocol: Protocol) -> Self {
+        Self { is_near: is_local(&peer), peer, protocol }
+    }
+
+    /// A proxy says that this is the client.
+    pub fn set_peer(&mut self, address: SocketAddr) {
+        self.peer = peer_at(address);
+        self.is_near &= is_local(&self.peer);
+    }
+
     /// The account's name as the log shows it.
     pub fn shown<'a>(&self, account: &'a Account) -> Quoted<'a> {
         Quoted(account.name.as_bytes())
@@ -266,34 +303,129 @@ impl Client {
     }
 }
 
+/// What comes before all else: the header of a proxy, if this is one. `from` is told who the client is then, and may say
+/// why there is to be no connection from there.
+pub fn arrive(
+    socket: OwnedFd,
+    client: &mut Client,
+    offer: &Offer,
+    stop: &Stop,
+    from: &mut dyn FnMut(SocketAddr) -> Result<(), String>,
+) -> Result<Stream, Ended> {
+    let failed = |error: &io::Error| Ended::before_greeting("PROXY header", error);
+    let mut stream = Stream::socket(socket).map_err(|error| failed(&error))?;
+    if !offer.expects_proxy_header(&client.peer) {
+        return Ok(stream);
+    }
+    let deadline = Instant::now() + limits::TIME_OF_HANDSHAKE;
+    let header = proxy::read(&mut stream, stop, deadline).map_err(|error| failed(&error))?;
+    if let Some(address) = header.client {
+        client.set_peer(address);
+    }
+    // A proxy that speaks for itself, such as to see whether we are there, counts as itself.
+    let peer = client.peer.address.map(|address| SocketAddr::new(address, client.peer.port));
+    if let Some(Err(reason)) = peer.map(from) {
+        if client.protocol == Protocol::Imap {
+            // A client that is gone need not hear it.
+            let _ = stream.write_all(accept::refusal(&reason).as_bytes());
+            stream.close();
+        }
+        return Err(Ended { reason, ending: Ending::InOrder });
+    }
+    Ok(stream)
+}
+
 /// Everything before login: TLS where it comes first, the greeting, the dialogue.
 pub fn welcome(
-    socket: OwnedFd,
+    stream: Stream,
     client: &Client,
     offer: &Offer,
     tls: Option<&TlsConfig>,
     stop: Stop,
     authenticator: &mut dyn Authenticator,
 ) -> LoginOutcome {
-    let stream = match stream(socket, client.protocol, tls) {
+    let stream = match secured(stream, client.protocol, tls) {
         Ok(stream) => stream,
-        Err(error) => return LoginOutcome::Ended(handshake_failed(&error)),
+        Err(error) => return LoginOutcome::Ended(Ended::before_greeting(HANDSHAKE, &error)),
     };
-    let is_near = client.peer.address.is_none_or(|address| address.is_loopback());
     let policy = LoginPolicy {
         tls: if stream.is_tls() { None } else { tls },
-        cleartext_allowed: stream.is_tls() || is_near || offer.allow_cleartext,
+        cleartext_allowed: stream.is_tls() || client.is_near || offer.allow_cleartext,
         withheld: &offer.withheld,
         peer: client.peer.clone(),
     };
     login(Channel::new(stream, stop), &policy, authenticator)
 }
 
-fn stream(socket: OwnedFd, protocol: Protocol, tls: Option<&TlsConfig>) -> io::Result<Stream> {
-    let stream = Stream::socket(socket)?;
+fn secured(stream: Stream, protocol: Protocol, tls: Option<&TlsConfig>) -> io::Result<Stream> {
     match (protocol, tls) {
         (Protocol::Imap, _) => Ok(stream),
         (Protocol::Imaps, Some(tls)) => stream.start_tls(tls, Instant::now() + limits::TIME_OF_HANDSHAKE),
         (Protocol::Imaps, None) => Err(io::Error::other("there is no certificate")),
+    }
+}
+
+/// An authenticator whose failures all take the time that the overseer says, whatever was wrong: here, where passwords
+/// are checked, so that nobody else has to wait.
+pub struct Delayed<'a, A> {
+    pub authenticator: A,
+    pub overseer: &'a mut dyn Overseer,
+}
+
+impl<A: Authenticator> Authenticator for Delayed<'_, A> {
+    fn authenticate(&mut self, credentials: &Credentials, peer: &Peer) -> Result<Account, Refusal> {
+        let began = Instant::now();
+        let result = self.authenticator.authenticate(credentials, peer);
+        let delay = match result {
+            Ok(_) => return result,
+            // An outage of ours is nobody's offence.
+            Err(Refusal::Unavailable) => limits::TIME_OF_FAILURE,
+            Err(Refusal::Failed | Refusal::Expired) => self.overseer.failed(),
+        };
+        std::thread::sleep(delay.saturating_sub(began.elapsed()));
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::demo::Demo;
+    use crate::types::Secret;
+    use std::net::IpAddr;
+    use std::time::Duration;
+
+    /// Counts failures, and lets them take so long.
+    struct Notes(u32, Duration);
+
+    impl Overseer for Notes {
+        fn from(&mut self, _client: IpAddr) -> Result<(), String> {
+            Ok(())
+        }
+
+        fn failed(&mut self) -> Duration {
+            self.0 += 1;
+            self.1
+        }
+
+        fn logged_in(&mut self, _user: &str) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_failed_login_takes_the_time_that_it_is_told() {
+        let mut notes = Notes(0, Duration::from_millis(100));
+        let mut authenticator = Delayed { authenticator: Demo, overseer: &mut notes };
+        let mut check = |password: &str| {
+            let began = Instant::now();
+            let password = Secret::new(password.as_bytes().to_vec());
+            let credentials = Credentials { user: "test".to_owned(), password };
+            let result = authenticator.authenticate(&credentials, &Peer::default());
+            (result.is_ok(), began.elapsed() >= Duration::from_millis(100))
+        };
+        assert_eq!(check("wrong"), (false, true));
+        assert_eq!(check("test"), (true, false));
+        assert_eq!(notes.0, 1);
     }
 }

@@ -6,21 +6,23 @@
 use super::certificates::Tls;
 use super::child;
 use super::config::Sandbox;
-use super::connection::{Client, Offer, welcome};
+use super::connection::{Client, Offer, arrive, welcome};
 use super::messages::{Answer, FromGate};
 use super::privilege;
 use crate::auth::{Account, Authenticator, Credentials, Peer, Refusal};
 use crate::limits;
 use crate::log;
-use crate::session::login::LoginOutcome;
+use crate::session::login::{Ended, Ending, LoginOutcome};
 use crate::sys::poll::{Watch, poll};
 use crate::sys::signal::Blocked;
 use crate::sys::user::Unprivileged;
 use crate::sys::{process, sandbox, socket};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// For the child's own work around a password check, and the delay after one that failed.
 const TIME_AROUND_CHECK: Duration = Duration::from_secs(30);
@@ -69,41 +71,57 @@ pub fn dialogue(start: Start<'_>) {
     if shut_in(sandbox).is_err() {
         return;
     }
-    let tls = tls.and_then(Tls::into_config);
+    let (tls, mut client) = (tls.and_then(Tls::into_config), client.clone());
     let mut asking = Asking(&child);
-    let last = match welcome(socket, client, offer, tls.as_ref(), stop, &mut asking) {
+    let arrived = arrive(socket, &mut client, offer, &stop, &mut |address| asking.place(address));
+    let outcome = match arrived {
+        Ok(stream) => welcome(stream, &client, offer, tls.as_ref(), stop, &mut asking),
+        Err(ended) => LoginOutcome::Ended(ended),
+    };
+    let last = match outcome {
         LoginOutcome::LoggedIn { channel, tag, .. } => match channel.freeze() {
             Ok(frozen) => FromGate::crossing(&tag, &frozen),
-            Err(_) => FromGate::ended("disconnected"),
+            Err(_) => FromGate::ended(&Ended { reason: "disconnected".to_owned(), ending: Ending::InOrder }),
         },
-        LoginOutcome::Ended(reason) => FromGate::ended(&reason),
+        LoginOutcome::Ended(ended) => FromGate::ended(&ended),
     };
     // A child that does not hear it sees the end.
     let _ = last.and_then(|message| socket::send_message(&child, &message));
 }
 
-/// The child checks passwords.
+/// The child knows what may be, and checks passwords.
 struct Asking<'a>(&'a OwnedFd);
+
+impl Asking<'_> {
+    /// `None` without an answer that could be understood.
+    fn ask(&self, question: io::Result<Zeroizing<Vec<u8>>>) -> Option<Answer> {
+        socket::send_message(self.0, &question.ok()?).ok()?;
+        let deadline = Instant::now() + limits::TIME_OF_CHECK + TIME_AROUND_CHECK;
+        if !poll(&mut [Watch::input(self.0.as_fd())], Some(deadline)).ok()? {
+            return None;
+        }
+        let mut octets = [0; Answer::LONGEST];
+        let length = socket::receive_whole_now(self.0, &mut octets).ok()?;
+        Answer::parse(octets.get(..length)?)
+    }
+
+    /// Whether there may be a connection from this address, by whose word a proxy is here; if not, why.
+    fn place(&mut self, address: SocketAddr) -> Result<(), String> {
+        match self.ask(FromGate::from(address)) {
+            Some(Answer::Placed(None)) => Ok(()),
+            Some(Answer::Placed(Some(why))) => Err(why),
+            _ => Err("cannot be counted now".to_owned()),
+        }
+    }
+}
 
 impl Authenticator for Asking<'_> {
     fn authenticate(&mut self, credentials: &Credentials, _peer: &Peer) -> Result<Account, Refusal> {
-        let ask = || -> io::Result<Option<Answer>> {
-            socket::send_message(self.0, &FromGate::login(credentials)?)?;
-            let deadline = Instant::now() + limits::TIME_OF_CHECK + TIME_AROUND_CHECK;
-            if !poll(&mut [Watch::input(self.0.as_fd())], Some(deadline))? {
-                return Ok(None);
-            }
-            let mut octet = [0];
-            Ok(match socket::receive_whole_now(self.0, &mut octet)? {
-                1 => Answer::of_octet(octet[0]),
-                _ => None,
-            })
-        };
-        match ask() {
+        match self.ask(FromGate::login(credentials)) {
             // Whose account it is and what it has is none of the gate's business.
-            Ok(Some(Answer::Yes)) => Ok(Account { name: credentials.user.clone(), unix: None }),
-            Ok(Some(Answer::No(refusal))) => Err(refusal),
-            Ok(None) | Err(_) => Err(Refusal::Unavailable),
+            Some(Answer::Yes) => Ok(Account { name: credentials.user.clone(), unix: None }),
+            Some(Answer::No(refusal)) => Err(refusal),
+            _ => Err(Refusal::Unavailable),
         }
     }
 }

@@ -5,13 +5,17 @@ use super::certificates::{Certificates, Tls};
 use super::child;
 use super::config::Config;
 use super::connection::{Connection, Service, serve};
-use super::counts::Source;
 use super::listener::{self, Protocol};
-use super::slots;
+use super::reports::Overseer;
+use super::slots::{self, Slot};
+use super::source::Source;
+use crate::limits;
 use crate::log::{self, Level, Sink, log};
 use crate::sys::{process, signal, socket};
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
 
 /// The connection that this process was started with.
 pub fn connection() -> Result<OwnedFd, String> {
@@ -44,33 +48,62 @@ pub fn run(socket: OwnedFd, config: &Config, service: &Service, mut certificates
     std::env::set_current_dir("/").map_err(|error| format!("--inetd: {error}"))?;
     let protocol = if config.implicit_tls { Protocol::Imaps } else { Protocol::Imap };
     let connection = Connection::new(socket, protocol);
+    let mut alone = Alone { config, slot: None };
     let address = connection.peer.address;
-    let mut slot = match slots::take(&config.run_dir, &config.most, Source::of(address)) {
-        Ok(Ok(slot)) => Some(slot),
-        Ok(Err(why)) => {
-            let host = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
-            log!(Level::Warning, "connection refused: {why}: host=[{host}]");
-            accept::refuse(&connection.socket, protocol, why);
-            return Ok(());
-        }
-        Err(error) => {
-            // Who started us may have limits too, and people want their mail.
-            log!(Level::Notice, "connections are not counted in {}: {error}", config.run_dir.display());
-            None
-        }
-    };
+    // Where a proxy says from where the connection is, it counts when that has been said.
+    if !service.offer.expects_proxy_header(&connection.peer)
+        && let Err(why) = alone.count(address)
+    {
+        let host = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+        log!(Level::Warning, "connection refused: {why}: host=[{host}]");
+        accept::refuse(&connection.socket, protocol, why);
+        return Ok(());
+    }
     let tls = certificates.current(address);
     // A keeper ends once nobody can ask for more.
     drop(certificates);
-    let mut admit = |_: &_| {
-        slot = None;
-        true
-    };
     if service.becomes_user {
         let blocked = signal::block().map_err(|error| format!("--inetd: {error}"))?;
-        child::guard(connection, service, tls, blocked, &mut admit);
+        // How it ended is for a listener to hear.
+        let _ = child::guard(connection, service, tls, blocked, &mut alone);
     } else {
-        serve(connection, service, tls.and_then(Tls::into_config), child::stop(), &mut admit);
+        serve(connection, service, tls.and_then(Tls::into_config), child::stop(), &mut alone);
     }
     Ok(())
+}
+
+/// Instead of a listener, of which there is none: connections are counted (`slots`), and nothing is held against anybody.
+/// Who starts these processes may do that, and fail2ban can.
+struct Alone<'a> {
+    config: &'a Config,
+    slot: Option<Slot>,
+}
+
+impl Alone<'_> {
+    fn count(&mut self, address: Option<IpAddr>) -> Result<(), &'static str> {
+        match slots::take(&self.config.run_dir, &self.config.most, Source::of(address)) {
+            Ok(Ok(slot)) => self.slot = Some(slot),
+            Ok(Err(why)) => return Err(why),
+            // Who started us may have limits too, and people want their mail.
+            Err(error) => {
+                log!(Level::Notice, "connections are not counted in {}: {error}", self.config.run_dir.display());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Overseer for Alone<'_> {
+    fn from(&mut self, client: IpAddr) -> Result<(), String> {
+        self.count(Some(client)).map_err(str::to_owned)
+    }
+
+    fn failed(&mut self) -> Duration {
+        limits::TIME_OF_FAILURE
+    }
+
+    fn logged_in(&mut self, _user: &str) -> bool {
+        self.slot = None;
+        true
+    }
 }

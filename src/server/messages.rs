@@ -1,27 +1,33 @@
 //! The closed set of messages between a gate and its child, one to a packet of a socket pair. What a gate sends is read as coming from an
 //! enemy: it talks to strangers.
 
+use super::reports;
 use crate::auth::{Account, Credentials, Refusal};
 use crate::limits;
 use crate::session::Tag;
+use crate::session::login::Ended;
 use crate::transport::handover::Frozen;
 use crate::types::Secret;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use zeroize::Zeroizing;
 
 /// What a gate may say.
 pub enum FromGate {
-    /// Are these somebody's? To be answered by an [`Answer`].
+    /// A proxy says that the client has this address. May there be a connection from there?
+    From(SocketAddr),
+    /// Are these somebody's?
     Login(Credentials),
     /// The client may go on. Said once, and last, after a yes.
     Crossing(Crossing),
-    /// The connection has ended, for this reason, which is for the log.
-    Ended(String),
+    /// The connection has ended, and why.
+    Ended(Ended),
 }
 
 /// The connection of a client who has logged in, still in the octets of the gate.
 pub struct Crossing(Zeroizing<Vec<u8>>);
 
+const FROM: u8 = b'f';
 const LOGIN: u8 = b'l';
 const CROSSING: u8 = b'c';
 const ENDED: u8 = b'e';
@@ -38,6 +44,15 @@ impl FromGate {
     pub const LONGEST: usize =
         1 + if 2 + 2 * LONGEST_CREDENTIAL > LONGEST_CROSSING { 2 + 2 * LONGEST_CREDENTIAL } else { LONGEST_CROSSING };
 
+    /// Two octets for the port, and those of the address.
+    pub fn from(address: SocketAddr) -> io::Result<Zeroizing<Vec<u8>>> {
+        let port = address.port().to_be_bytes();
+        match address.ip() {
+            IpAddr::V4(ip) => message(FROM, &[&port, &ip.octets()]),
+            IpAddr::V6(ip) => message(FROM, &[&port, &ip.octets()]),
+        }
+    }
+
     /// Two octets for the length of the name, the name, the password.
     pub fn login(credentials: &Credentials) -> io::Result<Zeroizing<Vec<u8>>> {
         let (user, password) = (credentials.user.as_bytes(), credentials.password.expose());
@@ -52,15 +67,22 @@ impl FromGate {
         message(CROSSING, &[&length.to_be_bytes(), tag, &frozen.encode()])
     }
 
-    /// The reason, cut to what anybody reads.
-    pub fn ended(reason: &str) -> io::Result<Zeroizing<Vec<u8>>> {
-        message(ENDED, &[reason.get(..LONGEST_REASON).unwrap_or(reason).as_bytes()])
+    /// An octet for how to take it, and the reason, cut to what anybody reads.
+    pub fn ended(Ended { reason, ending }: &Ended) -> io::Result<Zeroizing<Vec<u8>>> {
+        let ending = u8::try_from(reports::status(*ending)).unwrap_or(0);
+        message(ENDED, &[&[ending], reason.get(..LONGEST_REASON).unwrap_or(reason).as_bytes()])
     }
 
     /// `None` if it is none of these.
     pub fn parse(octets: Zeroizing<Vec<u8>>) -> Option<Self> {
         let (&kind, rest) = octets.split_first()?;
         match kind {
+            FROM => {
+                let (port, ip) = rest.split_first_chunk()?;
+                let v4 = <[u8; 4]>::try_from(ip).map(IpAddr::from);
+                let ip = v4.or_else(|_| <[u8; 16]>::try_from(ip).map(IpAddr::from)).ok()?;
+                Some(Self::From(SocketAddr::new(ip, u16::from_be_bytes(*port))))
+            }
             LOGIN => {
                 let (user, password) = split(rest)?;
                 let within = user.len() <= LONGEST_CREDENTIAL && password.len() <= LONGEST_CREDENTIAL;
@@ -68,7 +90,11 @@ impl FromGate {
                 Some(Self::Login(Credentials { user, password: Secret::new(password.to_vec()) }))
             }
             CROSSING if rest.len() <= LONGEST_CROSSING => Some(Self::Crossing(Crossing(octets))),
-            ENDED if rest.len() <= LONGEST_REASON => Some(Self::Ended(String::from_utf8_lossy(rest).into_owned())),
+            ENDED => {
+                let (&ending, reason) = rest.split_first().filter(|(_, reason)| reason.len() <= LONGEST_REASON)?;
+                let reason = String::from_utf8_lossy(reason).into_owned();
+                Some(Self::Ended(Ended { reason, ending: reports::ending(ending.into())? }))
+            }
             _ => None,
         }
     }
@@ -107,37 +133,58 @@ fn too_long() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "too long for a message")
 }
 
-/// What a child says to a gate: one octet.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What a child answers.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
+    /// To [`FromGate::From`]; why there may be no connection from there.
+    Placed(Option<String>),
+    /// To [`FromGate::Login`].
     Yes,
     No(Refusal),
 }
 
+const PLACED: u8 = b'p';
+
 impl Answer {
+    /// Octets of the longest.
+    pub const LONGEST: usize = 1 + LONGEST_REASON;
+
     pub fn to(result: &Result<Account, Refusal>) -> Self {
         result.as_ref().map_or_else(|&refusal| Self::No(refusal), |_| Self::Yes)
     }
 
-    pub fn octet(self) -> u8 {
+    pub fn octets(&self) -> Vec<u8> {
         match self {
-            Self::Yes => b'y',
-            Self::No(Refusal::Failed) => b'n',
-            Self::No(Refusal::Expired) => b'x',
-            Self::No(Refusal::Unavailable) => b'u',
+            Self::Placed(why) => {
+                let why = why.as_deref().unwrap_or_default();
+                [&[PLACED], why.get(..LONGEST_REASON).unwrap_or(why).as_bytes()].concat()
+            }
+            Self::Yes => b"y".to_vec(),
+            Self::No(Refusal::Failed) => b"n".to_vec(),
+            Self::No(Refusal::Expired) => b"x".to_vec(),
+            Self::No(Refusal::Unavailable) => b"u".to_vec(),
         }
     }
 
-    pub fn of_octet(octet: u8) -> Option<Self> {
-        [Self::Yes, Self::No(Refusal::Failed), Self::No(Refusal::Expired), Self::No(Refusal::Unavailable)]
-            .into_iter()
-            .find(|answer| answer.octet() == octet)
+    /// `None` if it is none of these.
+    pub fn parse(octets: &[u8]) -> Option<Self> {
+        match octets {
+            [PLACED, why @ ..] => {
+                Some(Self::Placed((!why.is_empty()).then(|| String::from_utf8_lossy(why).into_owned())))
+            }
+            b"y" => Some(Self::Yes),
+            b"n" => Some(Self::No(Refusal::Failed)),
+            b"x" => Some(Self::No(Refusal::Expired)),
+            b"u" => Some(Self::No(Refusal::Unavailable)),
+            _ => None,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::login::Ending;
 
     fn login(user: &str, password: &[u8]) -> Zeroizing<Vec<u8>> {
         let credentials = Credentials { user: user.to_owned(), password: Secret::new(password.to_vec()) };
@@ -154,14 +201,30 @@ mod tests {
             let Some(FromGate::Login(heard)) = FromGate::parse(login(user, password)) else { panic!("{user}") };
             assert_eq!((heard.user.as_str(), heard.password.expose()), (user, password));
         }
-        let Some(FromGate::Ended(reason)) = FromGate::parse(FromGate::ended(&"x".repeat(1000)).unwrap()) else {
+        let ended = |reason: &str| Ended { reason: reason.to_owned(), ending: Ending::TimeUp };
+        let Some(FromGate::Ended(heard)) = FromGate::parse(FromGate::ended(&ended(&"x".repeat(1000))).unwrap()) else {
             panic!("not an end");
         };
-        assert_eq!(reason, "x".repeat(200));
-        for answer in [Answer::Yes, Answer::No(Refusal::Failed), Answer::No(Refusal::Expired)] {
-            assert_eq!(Answer::of_octet(answer.octet()), Some(answer));
+        assert_eq!(heard, ended(&"x".repeat(200)));
+        for address in ["192.0.2.7:143", "[2001:db8::7]:65535"] {
+            let address: SocketAddr = address.parse().unwrap();
+            let said = FromGate::parse(FromGate::from(address).unwrap());
+            assert!(matches!(said, Some(FromGate::From(heard)) if heard == address));
         }
-        assert_eq!(Answer::of_octet(0), None);
+        let no = |refusal| Answer::No(refusal);
+        for answer in [
+            Answer::Placed(None),
+            Answer::Placed(Some("too many".to_owned())),
+            Answer::Yes,
+            no(Refusal::Failed),
+            no(Refusal::Expired),
+            no(Refusal::Unavailable),
+        ] {
+            assert_eq!(Answer::parse(&answer.octets()), Some(answer));
+        }
+        for octets in [&b""[..], b"z", b"yy"] {
+            assert_eq!(Answer::parse(octets), None);
+        }
     }
 
     #[test]
@@ -175,7 +238,11 @@ mod tests {
             b"l\0\x02a",
             b"l\xff\xffabc",
             b"l\0\x01\xffpassword",
-            &[&b"e"[..], &[b'x'; 201]].concat(),
+            b"e",
+            b"e\x09why",
+            &[&b"e\0"[..], &[b'x'; 201]].concat(),
+            b"f\0\x8f\x01\x02\x03",
+            b"f\0\x8f",
             &[&b"l\0\x01a"[..], &vec![b'p'; LONGEST_CREDENTIAL + 1]].concat(),
             &[&b"c"[..], &vec![0; LONGEST_CROSSING + 1]].concat(),
         ] {

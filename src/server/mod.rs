@@ -11,7 +11,8 @@
 //! otherwise  one process, a thread for each connection                                              accept, threads
 //! ```
 //!
-//! What one connection goes through is the same in all of them: `connection`.
+//! What one connection goes through is the same in all of them: `connection`. What a child tells the listener, which
+//! alone knows of the other connections, is in `reports`.
 
 mod accept;
 mod certificates;
@@ -26,10 +27,13 @@ mod keeper;
 mod listener;
 mod messages;
 mod notify;
+mod penalties;
 mod preauth;
 mod privilege;
 mod processes;
+mod reports;
 mod slots;
+mod source;
 mod threads;
 
 use crate::log::{self, Level, Sink, log};

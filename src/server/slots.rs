@@ -3,7 +3,8 @@
 //! process held, so that nothing goes stale; the file stays empty and is never read.
 
 use super::config::Most;
-use super::counts::{Source, TOO_MANY, TOO_MANY_BEFORE_LOGIN};
+use super::counts::{TOO_MANY, TOO_MANY_BEFORE_LOGIN};
+use super::source::Source;
 use crate::sys::credentials;
 use crate::sys::file::{Dir, Kind, Stat, stat_file};
 use crate::sys::lock::try_lock_octet;
@@ -97,7 +98,7 @@ mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     fn most(connections: usize, per_address_before_login: usize) -> Most {
-        Most { connections, per_address: 1, per_address_before_login, per_user_and_address: 1 }
+        Most { connections, per_address_before_login, ..Most::default() }
     }
 
     fn source(text: &str) -> Source {

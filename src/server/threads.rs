@@ -4,19 +4,27 @@ use super::accept::{self, Launcher, Refused};
 use super::certificates::{Certificates, Tls};
 use super::config::{Config, Storage};
 use super::connection::{Connection, Service, serve};
-use super::counts::{Counts, Slot, Source};
+use super::counts::{Counts, Dropped, Number, Slot};
 use super::listener::Listener;
+use super::penalties::Offence;
+use super::reports::{self, Overseer};
+use super::source::Source;
+use crate::limits;
 use crate::log::{Level, log};
 use crate::storage::maildir;
 use crate::sys::credentials;
 use crate::sys::process;
 use crate::sys::signal::{Signal, Signals};
+use crate::sys::socket;
 use crate::transport::wait::Stop;
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Enough for a session, whose recursion is bounded.
 const STACK: usize = 2 * 1024 * 1024;
@@ -35,7 +43,10 @@ pub fn run(listeners: Vec<Listener>, config: &Config, service: Service, certific
     let (stopped, stop) = UnixStream::pair()?;
     let mut threads = Threads {
         service,
-        counts: Arc::new(Mutex::new(Counts::new(config.most))),
+        shared: Arc::new(Mutex::new(Shared {
+            counts: Counts::new(config.most, config.penalty_exempt.clone()),
+            sockets: HashMap::new(),
+        })),
         signals: Signals::catch(&[Signal::Terminate, Signal::Interrupt, Signal::Reload])?,
         ended,
         end,
@@ -48,7 +59,7 @@ pub fn run(listeners: Vec<Listener>, config: &Config, service: Service, certific
 
 struct Threads {
     service: Service,
-    counts: Arc<Mutex<Counts>>,
+    shared: Arc<Mutex<Shared>>,
     signals: Signals,
     /// Readable when a thread has ended.
     ended: UnixStream,
@@ -58,23 +69,72 @@ struct Threads {
     stopped: Stop,
 }
 
-fn with_counts<T>(counts: &Mutex<Counts>, work: impl FnOnce(&mut Counts) -> T) -> T {
-    work(&mut counts.lock().unwrap_or_else(PoisonError::into_inner))
+/// What all threads look at.
+struct Shared {
+    counts: Counts,
+    /// Those of connections without login, which can be made to end by them.
+    sockets: HashMap<Number, OwnedFd>,
+}
+
+impl Shared {
+    /// Ends the connection of one that has to go.
+    fn let_go(&mut self, dropped: Option<Dropped>) {
+        if let Some(socket) = dropped.and_then(|dropped| self.sockets.remove(&dropped.number)) {
+            // A socket that is not connected any more has nothing to end.
+            let _ = socket::end_both(socket);
+        }
+    }
+}
+
+fn locked(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A thread's place in the counts, given back however the thread ends.
 struct Place {
-    counts: Arc<Mutex<Counts>>,
+    shared: Arc<Mutex<Shared>>,
     slot: Option<Slot>,
+    offence: Option<Offence>,
     end: UnixStream,
+}
+
+impl Place {
+    /// The connection has ended, and this is to be held against it.
+    fn give_back(mut self, offence: Option<Offence>) {
+        self.offence = offence;
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            with_counts(&self.counts, |counts| counts.remove(slot));
+            let mut shared = locked(&self.shared);
+            shared.sockets.remove(&slot.number);
+            shared.counts.remove(slot, self.offence, Instant::now());
         }
         let _ = self.end.write(b"x");
+    }
+}
+
+impl Overseer for Place {
+    fn from(&mut self, client: IpAddr) -> Result<(), String> {
+        let Some(slot) = &mut self.slot else { return Ok(()) };
+        let mut shared = locked(&self.shared);
+        let dropped = shared.counts.place(slot, Source::of(Some(client)), Instant::now())?;
+        shared.let_go(dropped);
+        Ok(())
+    }
+
+    fn failed(&mut self) -> Duration {
+        let Some(slot) = &self.slot else { return limits::TIME_OF_FAILURE };
+        locked(&self.shared).counts.fail(slot, Instant::now())
+    }
+
+    fn logged_in(&mut self, user: &str) -> bool {
+        let Some(slot) = &mut self.slot else { return false };
+        let mut shared = locked(&self.shared);
+        shared.sockets.remove(&slot.number);
+        shared.counts.log_in(slot, user)
     }
 }
 
@@ -88,27 +148,32 @@ impl Launcher for Threads {
         while matches!(self.ended.read(&mut octets), Ok(1..)) {}
     }
 
-    fn launch(&mut self, connection: Connection, certificates: &mut Certificates) -> Result<(), Refused> {
-        let source = Source::of(connection.peer.address);
+    fn launch(&mut self, connection: Connection, certificates: &mut Certificates) -> Result<Option<Source>, Refused> {
+        let peer = &connection.peer;
+        let source = (!self.service.offer.expects_proxy_header(peer)).then(|| Source::of(peer.address));
         let end = self.end.try_clone().map_err(Refused::Exhausted)?;
-        let slot = with_counts(&self.counts, |counts| counts.add(source)).map_err(Refused::Limit)?;
-        let mut place = Place { counts: self.counts.clone(), slot: Some(slot), end };
+        let socket = connection.socket.try_clone().map_err(Refused::Exhausted)?;
+        let (slot, dropped) = {
+            let mut shared = locked(&self.shared);
+            let (slot, dropped) = shared.counts.add(source, Instant::now()).map_err(Refused::Limit)?;
+            shared.let_go(dropped);
+            shared.sockets.insert(slot.number, socket);
+            (slot, dropped)
+        };
+        let mut place = Place { shared: self.shared.clone(), slot: Some(slot), offence: None, end };
         let tls = certificates.current(connection.peer.address).and_then(Tls::into_config);
         let (service, stop) = (self.service.clone(), self.stopped.clone());
         let thread = move || {
             // The panic hook has logged it; only this connection ends.
-            let _ = catch_unwind(AssertUnwindSafe(|| {
-                serve(connection, &service, tls, stop, &mut |account| {
-                    let Place { counts, slot, .. } = &mut place;
-                    slot.as_mut().is_some_and(|slot| with_counts(counts, |counts| counts.log_in(slot, &account.name)))
-                });
-            }));
+            let served = catch_unwind(AssertUnwindSafe(|| serve(connection, &service, tls, stop, &mut place)));
+            place.give_back(served.map_or(Some(Offence::Crash), reports::offence));
         };
-        std::thread::Builder::new().stack_size(STACK).spawn(thread).map(drop).map_err(Refused::Exhausted)
+        let spawned = std::thread::Builder::new().stack_size(STACK).spawn(thread);
+        spawned.map(|_| dropped.map(|dropped| dropped.source)).map_err(Refused::Exhausted)
     }
 
     fn running(&self) -> usize {
-        with_counts(&self.counts, |counts| counts.all())
+        locked(&self.shared).counts.all()
     }
 
     fn stop_all(&mut self) {

@@ -37,14 +37,42 @@ pub struct LoginPolicy<'a> {
 pub enum LoginOutcome {
     /// The command `tag` waits for its OK, which the session sends when the store is open.
     LoggedIn { account: Account, channel: Channel, tag: Tag },
-    /// LOGOUT, BYE or a broken stream, for this reason; all is said.
-    Ended(String),
+    /// LOGOUT, BYE or a broken stream; all is said.
+    Ended(Ended),
+}
+
+/// Why a dialogue has ended without login.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// For the log.
+    pub reason: String,
+    pub ending: Ending,
+}
+
+/// What to think of a client that has not logged in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// It took its leave, or was sent away for what has been counted already.
+    InOrder,
+    /// It went without a word, made no handshake, or spoke something else.
+    Abandoned,
+    /// It took too long.
+    TimeUp,
+}
+
+impl Ended {
+    /// The client did not come as far as IMAP.
+    pub fn before_greeting(what: &str, error: &io::Error) -> Self {
+        let ending = if error.kind() == io::ErrorKind::TimedOut { Ending::TimeUp } else { Ending::Abandoned };
+        Self { reason: format!("{what}: {error}"), ending }
+    }
 }
 
 /// Holds the dialogue.
 pub fn login(channel: Channel, policy: &LoginPolicy<'_>, authenticator: &mut dyn Authenticator) -> LoginOutcome {
     let deadline = Instant::now() + channel.patience.before_login;
-    let mut dialogue = Dialogue { channel, policy, authenticator, deadline, failures: 0, wrong: 0, first: true };
+    let mut dialogue =
+        Dialogue { channel, policy, authenticator, deadline, failures: 0, checked: false, wrong: 0, first: true };
     dialogue.set_stall();
     let code = Code::Capability(capabilities::before_login(dialogue.offer(), policy.withheld));
     response::status(&mut dialogue.channel.out, None, Condition::Ok, Some(&code), "IMAP server ready");
@@ -55,22 +83,18 @@ pub fn login(channel: Channel, policy: &LoginPolicy<'_>, authenticator: &mut dyn
                 return LoginOutcome::LoggedIn { account, channel: dialogue.channel, tag };
             }
             Err(End::StartTls) => {
-                let Dialogue { channel, failures, wrong, .. } = dialogue;
+                let Dialogue { channel, failures, checked, wrong, .. } = dialogue;
                 let channel = match start_tls(channel, policy, deadline) {
                     Ok(channel) => channel,
-                    Err(error) => return LoginOutcome::Ended(handshake_failed(&error)),
+                    Err(error) => return LoginOutcome::Ended(Ended::before_greeting(HANDSHAKE, &error)),
                 };
-                dialogue = Dialogue { channel, policy, authenticator, deadline, failures, wrong, first: true };
+                dialogue = Dialogue { channel, policy, authenticator, deadline, failures, checked, wrong, first: true };
                 dialogue.set_stall();
             }
-            Err(End::Over(reason)) => {
-                dialogue.channel.close();
-                return LoginOutcome::Ended(reason.to_owned());
-            }
-            Err(End::Bye(reason)) => {
+            Err(End::Over(reason, ending)) => return LoginOutcome::Ended(dialogue.end(reason, ending)),
+            Err(End::Bye(reason, ending)) => {
                 response::status(&mut dialogue.channel.out, None, Condition::Bye, None, reason);
-                dialogue.channel.close();
-                return LoginOutcome::Ended(reason.to_owned());
+                return LoginOutcome::Ended(dialogue.end(reason, ending));
             }
         }
     }
@@ -85,26 +109,27 @@ fn start_tls(channel: Channel, policy: &LoginPolicy<'_>, deadline: Instant) -> i
     Ok(Channel::new(stream.start_tls(tls, deadline)?, stop).with_patience(patience))
 }
 
-/// The reason for which a connection ends whose handshake failed.
-pub fn handshake_failed(error: &io::Error) -> String {
-    format!("TLS handshake: {error}")
-}
+/// What went wrong, for [`Ended::before_greeting`].
+pub const HANDSHAKE: &str = "TLS handshake";
 
 /// Why the dialogue is over.
 enum End {
     LoggedIn(Account, Tag),
     StartTls,
     /// BYE has been said, or cannot be.
-    Over(&'static str),
-    Bye(&'static str),
+    Over(&'static str, Ending),
+    Bye(&'static str, Ending),
 }
+
+/// The client is no longer there.
+const DISCONNECTED: End = End::Over("disconnected", Ending::Abandoned);
 
 impl From<Silence> for End {
     fn from(silence: Silence) -> Self {
         match silence {
-            Silence::Ended(_) => End::Over("disconnected"),
-            Silence::Stop => End::Bye("Server is going down"),
-            Silence::TimeUp => End::Bye("Too slow"),
+            Silence::Ended(_) => DISCONNECTED,
+            Silence::Stop => End::Bye("Server is going down", Ending::InOrder),
+            Silence::TimeUp => End::Bye("Too slow", Ending::TimeUp),
         }
     }
 }
@@ -115,6 +140,8 @@ struct Dialogue<'p, 'a> {
     authenticator: &'a mut dyn Authenticator,
     deadline: Instant,
     failures: u32,
+    /// The authenticator has been asked, and so knows of this client.
+    checked: bool,
     /// Commands that were none.
     wrong: u32,
     /// No line has come yet.
@@ -122,6 +149,12 @@ struct Dialogue<'p, 'a> {
 }
 
 impl Dialogue<'_, '_> {
+    /// What is waiting is sent.
+    fn end(&mut self, reason: &str, ending: Ending) -> Ended {
+        self.channel.close();
+        Ended { reason: reason.to_owned(), ending: if self.checked { Ending::InOrder } else { ending } }
+    }
+
     fn set_stall(&mut self) {
         self.channel.stream.set_stall(self.channel.patience.stalled_before_login);
     }
@@ -140,7 +173,7 @@ impl Dialogue<'_, '_> {
             // A TLS ClientHello, for one, has no line end for long.
             let octet = self.channel.first_octet(self.deadline)?;
             if !octet.is_ascii_graphic() && !b" \r\n".contains(&octet) {
-                return Err(End::Bye("This is an IMAP server"));
+                return Err(End::Bye("This is an IMAP server", Ending::Abandoned));
             }
         }
         match self.channel.hear(self.deadline)? {
@@ -158,7 +191,7 @@ impl Dialogue<'_, '_> {
                 self.channel.set_limits(super::input::LIMITS_BEFORE_LOGIN);
                 self.bad(tag.as_ref(), Some(&Code::TooBig), "Literal too long")
             }
-            Heard::TooLong(_) => Err(End::Bye("Command too long")),
+            Heard::TooLong(_) => Err(End::Bye("Command too long", Ending::Abandoned)),
         }
     }
 
@@ -179,13 +212,13 @@ impl Dialogue<'_, '_> {
         let first = std::mem::replace(&mut self.first, false);
         let Some(tag) = parsed.tag else {
             if first {
-                return Err(End::Bye("This is an IMAP server"));
+                return Err(End::Bye("This is an IMAP server", Ending::Abandoned));
             }
             return self.bad(None, None, "Missing or invalid tag");
         };
         match parsed.command {
             Err(error) if first && (parsed.name.is_empty() || error == SyntaxError::UnknownCommand) => {
-                Err(End::Bye("This is an IMAP server"))
+                Err(End::Bye("This is an IMAP server", Ending::Abandoned))
             }
             Err(error) => {
                 let text = general::syntax_text(&error);
@@ -205,7 +238,7 @@ impl Dialogue<'_, '_> {
             Ok(Command::Logout) => {
                 response::status(&mut self.channel.out, None, Condition::Bye, None, "Logging out");
                 self.ok(&tag, "LOGOUT completed")?;
-                Err(End::Over("logout"))
+                Err(End::Over("logout", Ending::InOrder))
             }
             Ok(Command::StartTls) => self.starttls(&tag),
             Ok(Command::Login(login)) => self.login(&tag, login),
@@ -222,7 +255,7 @@ impl Dialogue<'_, '_> {
             return self.bad(Some(tag), None, "TLS is not available");
         }
         self.ok(tag, "Begin TLS negotiation now")?;
-        self.channel.flush().map_err(|_| End::Over("disconnected"))?;
+        self.channel.flush().map_err(|_| DISCONNECTED)?;
         Err(End::StartTls)
     }
 
@@ -285,7 +318,7 @@ impl Dialogue<'_, '_> {
         let line = match heard {
             Heard::Command(line) => Some(Secret::new(line)),
             Heard::Literal(header) | Heard::TooLong(TooLong::Literal(header)) if !header.non_synchronizing => None,
-            Heard::Literal(_) | Heard::TooLong(_) => return Err(End::Bye("Response too long")),
+            Heard::Literal(_) | Heard::TooLong(_) => return Err(End::Bye("Response too long", Ending::Abandoned)),
         };
         self.channel.set_limits(super::input::LIMITS_BEFORE_LOGIN);
         Ok(line)
@@ -294,7 +327,8 @@ impl Dialogue<'_, '_> {
     /// Asks the authenticator, which also knows what can be no name and no password: all failures take their time in there.
     fn check(&mut self, tag: &Tag, credentials: Credentials) -> Result<(), End> {
         // The delay after a failure happens in there; what waits to be sent shall not wait with it.
-        self.channel.flush().map_err(|_| End::Over("disconnected"))?;
+        self.channel.flush().map_err(|_| DISCONNECTED)?;
+        self.checked = true;
         match self.authenticator.authenticate(&credentials, &self.policy.peer) {
             Ok(account) => Err(End::LoggedIn(account, tag.clone())),
             Err(refusal) => self.failed(tag, refusal),
@@ -315,7 +349,8 @@ impl Dialogue<'_, '_> {
     fn not_authorized(&mut self, tag: &Tag) -> Result<(), End> {
         // An attempt like any other, which takes its time and is told to the log.
         let nobody = Credentials { user: String::new(), password: Secret::new(Vec::new()) };
-        self.channel.flush().map_err(|_| End::Over("disconnected"))?;
+        self.channel.flush().map_err(|_| DISCONNECTED)?;
+        self.checked = true;
         let _ = self.authenticator.authenticate(&nobody, &self.policy.peer);
         self.no(tag, Some(&Code::AuthorizationFailed), "Nobody may log in for another")?;
         self.count_failure()
@@ -323,7 +358,11 @@ impl Dialogue<'_, '_> {
 
     fn count_failure(&mut self) -> Result<(), End> {
         self.failures += 1;
-        if self.failures < limits::FAILED_LOGINS { Ok(()) } else { Err(End::Bye("Too many failed logins")) }
+        if self.failures < limits::FAILED_LOGINS {
+            Ok(())
+        } else {
+            Err(End::Bye("Too many failed logins", Ending::Abandoned))
+        }
     }
 
     fn privacy_required(&mut self, tag: &Tag) -> Result<(), End> {
@@ -332,18 +371,22 @@ impl Dialogue<'_, '_> {
 
     fn ok(&mut self, tag: &Tag, text: &str) -> Result<(), End> {
         response::status(&mut self.channel.out, Some(tag), Condition::Ok, None, text);
-        self.channel.flush_if_full().map_err(|_| End::Over("disconnected"))
+        self.channel.flush_if_full().map_err(|_| DISCONNECTED)
     }
 
     fn no(&mut self, tag: &Tag, code: Option<&Code>, text: &str) -> Result<(), End> {
         response::status(&mut self.channel.out, Some(tag), Condition::No, code, text);
-        self.channel.flush_if_full().map_err(|_| End::Over("disconnected"))
+        self.channel.flush_if_full().map_err(|_| DISCONNECTED)
     }
 
     fn bad(&mut self, tag: Option<&Tag>, code: Option<&Code>, text: &str) -> Result<(), End> {
         response::status(&mut self.channel.out, tag, Condition::Bad, code, text);
         self.wrong += 1;
-        if self.wrong < limits::BAD_COMMANDS_BEFORE_LOGIN { Ok(()) } else { Err(End::Bye("Too many wrong commands")) }
+        if self.wrong < limits::BAD_COMMANDS_BEFORE_LOGIN {
+            Ok(())
+        } else {
+            Err(End::Bye("Too many wrong commands", Ending::Abandoned))
+        }
     }
 }
 

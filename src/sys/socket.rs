@@ -42,6 +42,11 @@ pub fn end_sending(socket: impl AsFd) -> io::Result<()> {
     shutdown(socket.as_fd().as_raw_fd(), Shutdown::Write).map_err(io::Error::from)
 }
 
+/// Ends both sides, for everybody who has a descriptor of it.
+pub fn end_both(socket: impl AsFd) -> io::Result<()> {
+    shutdown(socket.as_fd().as_raw_fd(), Shutdown::Both).map_err(io::Error::from)
+}
+
 /// Whether a descriptor is a socket that waits for connections.
 pub fn is_listening(fd: BorrowedFd<'_>) -> bool {
     getsockopt(&fd, sockopt::AcceptConn).unwrap_or(false)

@@ -1,6 +1,7 @@
 //! Stream: plain or TLS, begun here or elsewhere, behind one reader and writer, and waiting.
 
 pub mod handover;
+pub mod proxy;
 mod records;
 pub mod signing;
 mod suite;

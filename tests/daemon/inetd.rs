@@ -235,3 +235,27 @@ fn standard_output_is_not_used_whatever_it_is() {
         assert!(written.unwrap_or_default().is_empty());
     }
 }
+
+/// Row 26.
+#[test]
+fn processes_of_inetd_count_the_client_of_a_proxy() {
+    let here = directory();
+    let run = here.path().join("run");
+    let inetd = Inetd::new(&run, &["--demo", "--max-before-login", "1", "--proxy", "127.0.0.1", "--allow-cleartext"]);
+    let from = |client: &str| {
+        let mut served = inetd.connect();
+        served.client.send(&format!("PROXY TCP4 {client} 10.0.0.1 56324 143\r\n"));
+        let line = served.client.line().unwrap();
+        (line, served)
+    };
+    let (line, mut one) = from("192.0.2.7");
+    assert!(line.starts_with("* OK"), "{line}");
+    let (line, mut refused) = from("192.0.2.7");
+    assert_eq!(line, "* BYE [LIMIT] Too many connections without login from this address");
+    let log = refused.log();
+    assert!(log.contains(&format!("No login host=[192.0.2.7] service=imap reason={TOO_MANY}\n")), "{log}");
+    assert!(from("192.0.2.8").0.starts_with("* OK"));
+    one.client.ok("LOGIN test test");
+    assert!(from("192.0.2.7").0.starts_with("* OK"));
+    assert!(one.log_out().contains("Login user=test host=[192.0.2.7] "));
+}

@@ -17,6 +17,8 @@ mod load;
 mod log;
 mod memory;
 mod modes;
+mod penalties;
 mod privilege;
+mod proxies;
 mod signals;
 mod tls;

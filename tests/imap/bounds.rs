@@ -28,7 +28,10 @@ fn limits_are_those_of_the_security_checklist() {
     assert_eq!((limits::HEADER_FIELD, limits::HEADERS), (1 << 20, 10 << 20));
     assert_eq!((limits::SASL, limits::FAILED_LOGINS), (8 << 10, 3));
     assert_eq!((limits::SESSIONS_PER_USER_AND_ADDRESS, limits::CONNECTIONS_PER_ADDRESS_BEFORE_LOGIN), (50, 20));
-    assert_eq!(limits::TIME_OF_FAILURE, Duration::from_secs(2));
+    assert_eq!(
+        (limits::TIME_OF_FAILURE, limits::LONGEST_TIME_OF_FAILURE),
+        (Duration::from_secs(2), Duration::from_secs(15))
+    );
 }
 
 #[test]

@@ -125,6 +125,11 @@ impl Daemon {
         Talk::new(tcp(self.port("imap")))
     }
 
+    /// As a client with this address.
+    pub fn connect_from(&self, address: &str) -> Talk<TcpStream> {
+        Talk::new(tcp_from(address, self.port("imap")))
+    }
+
     pub fn connect_tls(&self) -> Talk<TlsStream> {
         Talk::new(tls(tcp(self.port("imaps")), &[], rustls::DEFAULT_VERSIONS).unwrap())
     }
@@ -185,6 +190,21 @@ impl Drop for Daemon {
 
 pub fn tcp(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    patient(stream)
+}
+
+/// The same, as a client with this address: any that begins with 127 is this machine's.
+pub fn tcp_from(address: &str, port: u16) -> TcpStream {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
+    use std::os::fd::AsRawFd;
+    let at = |address: &str, port| SockaddrIn::from(std::net::SocketAddrV4::new(address.parse().unwrap(), port));
+    let client = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    bind(client.as_raw_fd(), &at(address, 0)).unwrap();
+    connect(client.as_raw_fd(), &at("127.0.0.1", port)).unwrap();
+    patient(client.into())
+}
+
+fn patient(stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
     stream
