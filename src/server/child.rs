@@ -20,7 +20,6 @@ use crate::sys::poll::{Watch, poll};
 use crate::sys::process::{self, Forked, Pid};
 use crate::sys::signal::{Blocked, Signal, Signals};
 use crate::sys::socket;
-use crate::sys::user;
 use crate::transport::wait::Stop;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -151,14 +150,14 @@ impl Gate {
         blocked: Blocked,
         work: gate::Work,
     ) -> io::Result<Self> {
-        let account = user::unprivileged()?;
+        let account = service.unprivileged.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let (ours, theirs) = socket::message_pair()?;
         let copy = connection.try_clone()?;
         match process::fork()? {
             Forked::Child => {
                 drop(ours);
                 let (offer, sandbox) = (&service.offer, service.sandbox);
-                let start = Start { socket: copy, child: theirs, client, offer, tls, account: &account, sandbox };
+                let start = Start { socket: copy, child: theirs, client, offer, tls, account, sandbox };
                 gate::run(start, blocked, work)
             }
             Forked::Parent(pid) => {

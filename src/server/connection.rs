@@ -21,6 +21,7 @@ use crate::storage::maildir::{self, IndexPlace, MaildirOptions};
 use crate::storage::memory::MemoryServer;
 use crate::storage::{MailStore, StoreError};
 use crate::sys::socket;
+use crate::sys::user::{self, Unprivileged};
 use crate::transport::tls::TlsConfig;
 use crate::transport::wait::Stop;
 use crate::transport::{Stream, proxy};
@@ -39,6 +40,8 @@ pub struct Service {
     memory: MemoryServer,
     pub becomes_user: bool,
     pub sandbox: Sandbox,
+    /// Whom gates become, where the process that serves a connection becomes the user. Looked up once: it takes longer than all else.
+    pub unprivileged: Option<Unprivileged>,
     pub offer: Offer,
 }
 
@@ -79,6 +82,8 @@ impl Service {
             Passwords::File(path) => Authentication::File(PasswdFile::load(path, accounts)?),
             Passwords::Demo => Authentication::Demo(Demo),
         };
+        let unprivileged = config.becomes_user.then(user::unprivileged).transpose();
+        let unprivileged = unprivileged.map_err(|error| format!("cannot look up accounts: {error}"))?;
         if let Storage::Maildir(Place::Shared(path)) = &config.storage
             && !path.is_dir()
         {
@@ -96,6 +101,7 @@ impl Service {
             memory: if config.demo { MemoryServer::demo() } else { MemoryServer::new() },
             becomes_user: config.becomes_user,
             sandbox: config.sandbox,
+            unprivileged,
             offer: Offer {
                 allow_cleartext: config.allow_cleartext,
                 withheld: config.withheld.clone(),
@@ -106,11 +112,15 @@ impl Service {
 
     /// What the administrator will probably not want. PAM itself says nothing of a service that it does not know: it
     /// takes the rules of `other`.
-    pub fn warning(&self) -> Option<String> {
-        let Authentication::Pam(Pam { service, .. }) = &self.authentication else { return None };
-        let known =
-            ["/etc/pam.d", "/usr/lib/pam.d"].iter().any(|directory| Path::new(directory).join(service).exists());
-        if known { None } else { Some(format!("there is no PAM service {service} in /etc/pam.d")) }
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings: Vec<String> =
+            self.unprivileged.iter().filter_map(|account| account.warning.clone()).collect();
+        if let Authentication::Pam(Pam { service, .. }) = &self.authentication
+            && !["/etc/pam.d", "/usr/lib/pam.d"].iter().any(|directory| Path::new(directory).join(service).exists())
+        {
+            warnings.push(format!("there is no PAM service {service} in /etc/pam.d"));
+        }
+        warnings
     }
 
     /// Checks passwords, and tells the log of those that are wrong.

@@ -232,9 +232,6 @@ fn prepare(control: &OwnedFd, files: &[Files]) -> Result<PrivateKeys, String> {
     }
     log::settle();
     let account = user::unprivileged().map_err(failed)?;
-    if let Some(warning) = &account.warning {
-        log!(Level::Warning, "{warning}");
-    }
     privilege::become_nobody(&account).map_err(failed)?;
     let lacks = sandbox::lock_up_keeper(MEMORY).map_err(failed)?;
     if !lacks.is_empty() {

@@ -90,7 +90,7 @@ pub fn run(config: Config) -> Result<(), String> {
             let listeners = listener::open(&config)?;
             let pidfile = PidFile::write(&config)?;
             log::open(sink(&config), Level::Info);
-            if let Some(warning) = service.warning() {
+            for warning in service.warnings() {
                 log!(Level::Warning, "{warning}");
             }
             process::raise_descriptor_limit();
@@ -139,7 +139,7 @@ pub fn check(config: &Config) -> Result<String, String> {
         Passwords::Demo => "passwords: user test, password test".to_owned(),
     });
     if config.mode != Mode::PreAuth {
-        lines.extend(service.warning().map(|warning| format!("warning: {warning}")));
+        lines.extend(service.warnings().iter().map(|warning| format!("warning: {warning}")));
     }
     Ok(lines.join("\n") + "\n")
 }
