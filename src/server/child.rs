@@ -190,7 +190,8 @@ impl Gate {
                     if self.awaits_address || accepted.is_some() || failures >= limits::FAILED_LOGINS {
                         break "a login that it may not ask for";
                     }
-                    let mut delayed = Delayed { authenticator: &mut *authenticator, overseer: &mut *overseer };
+                    let (authenticator, overseer, stop) = (&mut *authenticator, &mut *overseer, self.stop.clone());
+                    let mut delayed = Delayed { authenticator, overseer, stop };
                     let result = delayed.authenticate(&credentials, &client.peer);
                     let answer = Answer::to(&result);
                     failures += u32::from(result.is_err());

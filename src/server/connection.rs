@@ -20,6 +20,7 @@ use crate::session::{Greeting, Session, SessionOptions, refuse};
 use crate::storage::maildir::{self, IndexPlace, MaildirOptions};
 use crate::storage::memory::MemoryServer;
 use crate::storage::{MailStore, StoreError};
+use crate::sys::poll::{Watch, poll};
 use crate::sys::socket;
 use crate::sys::user::{self, Unprivileged};
 use crate::transport::tls::TlsConfig;
@@ -27,7 +28,7 @@ use crate::transport::wait::Stop;
 use crate::transport::{Stream, proxy};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -246,7 +247,7 @@ pub fn serve(
     let arrived = arrive(socket, &mut client, &service.offer, &stop, &mut |address| overseer.from(address.ip()));
     let outcome = match arrived {
         Ok(stream) => {
-            let mut authenticator = Delayed { authenticator: service.authenticator(), overseer };
+            let mut authenticator = Delayed { authenticator: service.authenticator(), overseer, stop: stop.clone() };
             welcome(stream, &client, &service.offer, tls.as_ref(), stop, &mut authenticator)
         }
         Err(ended) => LoginOutcome::Ended(ended),
@@ -380,6 +381,8 @@ fn secured(stream: Stream, protocol: Protocol, tls: Option<&TlsConfig>) -> io::R
 pub struct Delayed<'a, A> {
     pub authenticator: A,
     pub overseer: &'a mut dyn Overseer,
+    /// Ends a delay.
+    pub stop: Stop,
 }
 
 impl<A: Authenticator> Authenticator for Delayed<'_, A> {
@@ -392,7 +395,10 @@ impl<A: Authenticator> Authenticator for Delayed<'_, A> {
             Err(Refusal::Unavailable) => limits::TIME_OF_FAILURE,
             Err(Refusal::Failed | Refusal::Expired) => self.overseer.failed(),
         };
-        std::thread::sleep(delay.saturating_sub(began.elapsed()));
+        let mut stop: Vec<Watch<'_>> = self.stop.0.iter().map(|stop| Watch::input(stop.as_fd())).collect();
+        if poll(&mut stop, Some(began + delay)).is_err() {
+            std::thread::sleep(delay.saturating_sub(began.elapsed()));
+        }
         result
     }
 }
@@ -402,7 +408,10 @@ mod tests {
     use super::*;
     use crate::auth::demo::Demo;
     use crate::types::Secret;
+    use std::io::Write;
     use std::net::IpAddr;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
     use std::time::Duration;
 
     /// Counts failures, and lets them take so long.
@@ -426,7 +435,9 @@ mod tests {
     #[test]
     fn a_failed_login_takes_the_time_that_it_is_told() {
         let mut notes = Notes(0, Duration::from_millis(100));
-        let mut authenticator = Delayed { authenticator: Demo, overseer: &mut notes };
+        let (mut stopper, stop) = UnixStream::pair().unwrap();
+        let stop = Stop(Some(Arc::new(stop.into())));
+        let mut authenticator = Delayed { authenticator: Demo, overseer: &mut notes, stop };
         let mut check = |password: &str| {
             let began = Instant::now();
             let password = Secret::new(password.as_bytes().to_vec());
@@ -436,6 +447,9 @@ mod tests {
         };
         assert_eq!(check("wrong"), (false, true));
         assert_eq!(check("test"), (true, false));
-        assert_eq!(notes.0, 1);
+        // A server that goes down waits for no failure.
+        stopper.write_all(b"x").unwrap();
+        assert_eq!(check("wrong"), (false, false));
+        assert_eq!(notes.0, 2);
     }
 }
