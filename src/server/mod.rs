@@ -38,6 +38,7 @@ mod threads;
 
 use crate::log::{self, Level, Sink, log};
 use crate::sys::{clock, credentials, process, socket};
+use crate::transport::tls;
 use certificates::Certificates;
 use config::{Config, Facts, Mode, Passwords, Place, Sandbox, Storage};
 use connection::Service;
@@ -63,6 +64,10 @@ pub fn run(config: Config) -> Result<(), String> {
     }));
     // Read /etc/localtime while it can be seen: sessions have no environment, and may be shut in.
     clock::zone_at(0);
+    if config.becomes_user {
+        process::know_processor();
+        tls::know_processor();
+    }
     let certificates = match config.mode {
         Mode::Fork | Mode::Inetd if config.becomes_user => {
             // The keeper has no other log.
