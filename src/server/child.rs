@@ -140,11 +140,13 @@ impl Gate {
         let account = user::unprivileged()?;
         let (ours, theirs) = socket::message_pair()?;
         let copy = connection.try_clone()?;
+        let parent = process::this();
         match process::fork()? {
             Forked::Child => {
                 drop(ours);
                 let (offer, sandbox) = (&service.offer, service.sandbox);
-                let start = Start { socket: copy, child: theirs, client, offer, tls, account: &account, sandbox };
+                let start =
+                    Start { socket: copy, child: theirs, parent, client, offer, tls, account: &account, sandbox };
                 gate::run(start, blocked, work)
             }
             Forked::Parent(pid) => {

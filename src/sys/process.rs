@@ -5,6 +5,7 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::ForkResult;
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::RawFd;
@@ -136,8 +137,25 @@ pub fn silence_input_and_output() -> io::Result<()> {
     Ok(nix::unistd::dup2_stdout(&null)?)
 }
 
-/// Removes all environment variables but the time zone. Only while the process has one thread.
+/// Removes all environment variables but the time zone, and wipes what they were. Only while the process has one thread.
 pub fn clear_environment() {
+    unsafe extern "C" {
+        static environ: *mut *mut libc::c_char;
+    }
+    // To remove one only forgets where it is.
+    // SAFETY: an array of pointers to strings, the last one null (environ(7)), that no other thread changes. The strings are this process's own, and those behind the
+    // equals sign are not looked at by whoever removes one.
+    unsafe {
+        let mut next = environ;
+        while let Some(&variable) = next.as_ref().filter(|variable| !variable.is_null()) {
+            let octets = CStr::from_ptr(variable).to_bytes();
+            if let Some(name) = octets.iter().position(|&octet| octet == b'=').filter(|&at| &octets[..at] != b"TZ") {
+                let value = name + 1..octets.len();
+                std::ptr::write_bytes(variable.add(value.start), 0, value.len());
+            }
+            next = next.add(1);
+        }
+    }
     let names: Vec<_> = std::env::vars_os().map(|(name, _)| name).filter(|name| name != "TZ").collect();
     for name in names {
         // SAFETY: no other thread reads or writes the environment, by the contract above.
@@ -202,8 +220,17 @@ pub fn forbid_processes() -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// This process is killed when the one that forked it ends.
-pub fn die_with_parent() {
+/// This process.
+pub fn this() -> Pid {
+    Pid(nix::unistd::getpid())
+}
+
+/// This process is killed when the one that forked it ends, which is `parent`, or has ended.
+pub fn die_with_parent(parent: Pid) {
     // SAFETY: PR_SET_PDEATHSIG takes one number.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
+    // No signal comes for an end that came before.
+    if nix::unistd::getppid() != parent.0 {
+        exit_now(1);
+    }
 }
