@@ -18,5 +18,6 @@ mod log;
 mod memory;
 mod modes;
 mod privilege;
+mod processes;
 mod signals;
 mod tls;
