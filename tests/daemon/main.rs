@@ -13,6 +13,7 @@ mod homes;
 mod hostile;
 mod inetd;
 mod keeper;
+mod killed;
 mod load;
 mod log;
 mod memory;
