@@ -297,3 +297,123 @@ fn stream(socket: OwnedFd, protocol: Protocol, tls: Option<&TlsConfig>) -> io::R
         (Protocol::Imaps, None) => Err(io::Error::other("there is no certificate")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::{Facts, Settings};
+    use super::*;
+    use crate::auth::UnixAccount;
+    use crate::sys::credentials;
+    use crate::sys::process::{self, Ended, Forked};
+    use std::fs;
+    use std::net::{TcpListener, UdpSocket};
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+    use std::os::unix::net::UnixStream;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    /// A user with mail, another whose mail everybody may read, and the server's files: only what shuts a session in keeps it from them.
+    struct Place {
+        here: tempfile::TempDir,
+        server: TcpListener,
+    }
+
+    const UID: u32 = 54321;
+
+    impl Place {
+        fn new() -> Self {
+            let place = Self { here: tempfile::tempdir().unwrap(), server: TcpListener::bind("127.0.0.1:0").unwrap() };
+            for directory in
+                ["", "al", "al/Maildir", "al/Maildir/cur", "al/Maildir/new", "al/Maildir/tmp", "bo", "bo/cur"]
+            {
+                let path = place.at(directory);
+                let _ = fs::create_dir(&path);
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+                chown(&path, Some(UID), Some(UID)).unwrap();
+            }
+            for file in ["al/Maildir/cur/1:2,", "al/.profile", "bo/cur/1:2,", "key"] {
+                fs::write(place.at(file), "text").unwrap();
+                chown(place.at(file), Some(UID), Some(UID)).unwrap();
+            }
+            place
+        }
+
+        fn at(&self, path: &str) -> PathBuf {
+            self.here.path().join(path)
+        }
+
+        /// How a session ends in which this is done as the daemon does it.
+        fn session(&self, act: fn(&Self) -> io::Result<()>) -> Ended {
+            let mut settings = Settings::default();
+            for (name, value) in [("fork", ""), ("storage", "maildir"), ("sandbox", "on")] {
+                settings.add(name, value.to_owned(), String::new());
+            }
+            let config = Config::new(&settings, Facts { is_root: true, has_connection: false }).unwrap();
+            let service = Service::new(&config).unwrap();
+            let unix = Some(UnixAccount { uid: UID, gid: UID, home: self.at("al") });
+            let account = Account { name: "al".to_owned(), unix };
+            match process::fork().unwrap() {
+                Forked::Child => {
+                    let ready = privilege::become_user(&account).is_ok();
+                    let store = service.open_shut_in(&account);
+                    let code = match store {
+                        Ok(Ok(_)) if ready => match act(self) {
+                            Ok(()) => DONE,
+                            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => REFUSED,
+                            Err(_) => 2,
+                        },
+                        _ => 3,
+                    };
+                    process::exit_now(code)
+                }
+                Forked::Parent(child) => process::wait_for(child).unwrap(),
+            }
+        }
+    }
+
+    const DONE: i32 = 0;
+    const REFUSED: i32 = 1;
+    /// SIGSYS
+    const KILLED: Ended = Ended::Signal(31);
+
+    type Act = fn(&Place) -> io::Result<()>;
+
+    #[test]
+    fn a_session_that_was_taken_over_has_its_users_mail_and_nothing_else() {
+        if !credentials::is_root() || privilege::check_sandbox(Sandbox::Require).is_err() {
+            return;
+        }
+        let place = Place::new();
+        let own: &[(&str, Act)] = &[
+            ("read a message", |place| fs::read(place.at("al/Maildir/cur/1:2,")).map(drop)),
+            ("store one", |place| fs::write(place.at("al/Maildir/tmp/2"), "x")),
+            ("make a folder", |place| fs::create_dir(place.at("al/Maildir/.x"))),
+        ];
+        let refused: &[(&str, Act)] = &[
+            ("read what everybody may", |_| fs::read("/etc/passwd").map(drop)),
+            ("read another's mail", |place| fs::read(place.at("bo/cur/1:2,")).map(drop)),
+            ("list another's mail", |place| fs::read_dir(place.at("bo/cur")).map(drop)),
+            ("write another's mail", |place| fs::write(place.at("bo/cur/2"), "x")),
+            ("remove another's mail", |place| fs::remove_file(place.at("bo/cur/1:2,"))),
+            ("read a key of the server", |place| fs::read(place.at("key")).map(drop)),
+            ("write what a shell runs", |place| fs::write(place.at("al/.profile"), "x")),
+            ("make a link", |place| symlink(place.at("bo"), place.at("al/Maildir/.bo"))),
+            ("look into itself", |_| fs::read("/proc/self/maps").map(drop)),
+            ("connect", |place| TcpStream::connect(place.server.local_addr()?).map(drop)),
+            ("send a packet", |_| UdpSocket::bind("127.0.0.1:0").map(drop)),
+            ("speak to the log", |_| UnixStream::connect("/dev/log").map(drop)),
+            ("make a process", |_| process::fork().map(drop)),
+        ];
+        let killed: &[(&str, Act)] = &[
+            ("run a program", |_| Err(Command::new("/bin/true").exec())),
+            ("become another", |_| credentials::become_user(UID + 1, UID + 1, &[])),
+        ];
+        let acts = [(own, Ended::Exit(DONE)), (refused, Ended::Exit(REFUSED)), (killed, KILLED)];
+        for (acts, expected) in acts {
+            for (what, act) in acts {
+                assert_eq!(place.session(*act), expected, "{what}");
+            }
+        }
+        assert_eq!(fs::read_to_string(place.at("bo/cur/1:2,")).unwrap(), "text");
+    }
+}

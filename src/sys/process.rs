@@ -137,29 +137,34 @@ pub fn silence_input_and_output() -> io::Result<()> {
     Ok(nix::unistd::dup2_stdout(&null)?)
 }
 
+/// Standard error leads to there from now on.
+#[cfg(test)]
+pub fn redirect_standard_error(to: impl std::os::fd::AsFd) -> io::Result<()> {
+    Ok(nix::unistd::dup2_stderr(to)?)
+}
+
 /// Removes all environment variables but the time zone, and wipes what they were. Only while the process has one thread.
 pub fn clear_environment() {
     unsafe extern "C" {
         static environ: *mut *mut libc::c_char;
     }
-    // To remove one only forgets where it is.
-    // SAFETY: an array of pointers to strings, the last one null (environ(7)), that no other thread changes. The strings are this process's own, and those behind the
-    // equals sign are not looked at by whoever removes one.
+    // Not by the library: it only forgets where they are, and waits for a lock that another thread may have held when this process was forked.
+    // SAFETY: an array of pointers to strings, the last one null (environ(7)), that no other thread reads or changes, by the contract above. It only gets shorter.
     unsafe {
-        let mut next = environ;
-        while let Some(&variable) = next.as_ref().filter(|variable| !variable.is_null()) {
+        let (mut from, mut to) = (environ, environ);
+        while let Some(&variable) = from.as_ref().filter(|variable| !variable.is_null()) {
             let octets = CStr::from_ptr(variable).to_bytes();
-            if let Some(name) = octets.iter().position(|&octet| octet == b'=').filter(|&at| &octets[..at] != b"TZ") {
-                let value = name + 1..octets.len();
-                std::ptr::write_bytes(variable.add(value.start), 0, value.len());
+            if octets.starts_with(b"TZ=") {
+                *to = variable;
+                to = to.add(1);
+            } else {
+                std::ptr::write_bytes(variable, 0, octets.len());
             }
-            next = next.add(1);
+            from = from.add(1);
         }
-    }
-    let names: Vec<_> = std::env::vars_os().map(|(name, _)| name).filter(|name| name != "TZ").collect();
-    for name in names {
-        // SAFETY: no other thread reads or writes the environment, by the contract above.
-        unsafe { std::env::remove_var(name) };
+        if !to.is_null() {
+            *to = std::ptr::null_mut();
+        }
     }
 }
 
