@@ -18,6 +18,7 @@ mod load;
 mod log;
 mod memory;
 mod modes;
+mod notices;
 mod privilege;
 mod processes;
 mod signals;
