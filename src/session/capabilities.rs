@@ -105,7 +105,7 @@ mod tests {
         assert!(!names.iter().any(|name| name.starts_with("AUTH=") || *name == "SASL-IR"));
     }
 
-    /// RFC 5802 section 6: a name that ends so promises that the exchange is bound to the TLS connection.
+    /// A name that ends so promises that the exchange is bound to the TLS connection.
     #[test]
     fn no_mechanism_is_offered_that_is_bound_to_a_channel() {
         for starttls in [false, true] {
