@@ -26,11 +26,12 @@ pub enum Outcome {
 /// Does the work in a process that has this one's rights, but of its descriptors only standard error and the connection to the log, and waits for its answer.
 pub fn apart(work: impl FnOnce() -> Zeroizing<Vec<u8>>) -> io::Result<Outcome> {
     let (ours, theirs) = socket::message_pair()?;
+    let this = process::this();
     let child = match process::fork()? {
         Forked::Child => {
             // Whatever happens in here, the copy of our caller's stack must not go on.
             let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                process::die_with_parent();
+                process::die_with_parent(this);
                 signal::restore_defaults();
                 crate::log::close_descriptors();
                 process::close_all_but(&[theirs.as_raw_fd()]);

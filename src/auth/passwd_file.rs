@@ -310,6 +310,23 @@ arg:{ARGON2ID}$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h
 plain:{PLAIN}password
 ";
 
+    /// A difference counts wherever it is, also beside others that might cancel it: so all octets are looked at. That none is skipped is for the source to show.
+    #[test]
+    fn secrets_are_compared_to_their_last_octet() {
+        let secret = b"correct horse";
+        assert!(is_equal(secret, secret) && is_equal(b"", b""));
+        for at in 0..secret.len() {
+            for bit in 0..8 {
+                let mut given = *secret;
+                given[at] ^= 1 << bit;
+                assert!(!is_equal(secret, &given), "{at}");
+                given[(at + 1) % secret.len()] ^= 1 << bit;
+                assert!(!is_equal(secret, &given), "{at} and the next");
+            }
+            assert!(!is_equal(secret, &secret[..at]) && !is_equal(&secret[..at], secret), "{at}");
+        }
+    }
+
     #[test]
     fn each_scheme_knows_its_password() {
         let text = file(HASHED);

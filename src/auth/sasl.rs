@@ -162,5 +162,8 @@ mod tests {
     fn other_mechanisms_are_not_ours() {
         assert!(Exchange::new("EXTERNAL").is_none());
         assert!(Exchange::new("plain").is_none());
+        for bound in ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS", "PLAIN-PLUS"] {
+            assert!(Exchange::new(bound).is_none(), "{bound}");
+        }
     }
 }

@@ -5,7 +5,8 @@
 //! crossed.
 
 use super::certificates::Tls;
-use super::connection::{Client, Connection, Delayed, Service};
+use super::connection::{Client, Connection, Service};
+use super::delay::Delayed;
 use super::gate::{self, Start};
 use super::messages::{Answer, Crossing, FromGate};
 use super::privilege;
@@ -83,9 +84,9 @@ pub fn guard(
     };
     let stop = gate.stop.clone();
     let (account, crossing) = match gate.attend(&mut client, &mut service.authenticator(), overseer) {
-        Attended::LoggedIn(account, crossing) => (account, crossing),
-        Attended::Ended(ending) => return Ok(ending),
-        Attended::Crashed => return Err(GateCrashed),
+        End::LoggedIn(account, crossing) => (account, crossing),
+        End::Ended(ending) => return Ok(ending),
+        End::Crashed => return Err(GateCrashed),
     };
     // A keeper of this connection alone ends with the gate.
     process::wait_for_all();
@@ -126,7 +127,7 @@ struct Gate {
 }
 
 /// What came of hearing a gate to its end.
-enum Attended {
+enum End {
     /// Its client may go on.
     LoggedIn(Account, Crossing),
     Ended(Ending),
@@ -153,11 +154,12 @@ impl Gate {
         let account = service.unprivileged.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let (ours, theirs) = socket::message_pair()?;
         let copy = connection.try_clone()?;
+        let parent = process::this();
         match process::fork()? {
             Forked::Child => {
                 drop(ours);
                 let (offer, sandbox) = (&service.offer, service.sandbox);
-                let start = Start { socket: copy, child: theirs, client, offer, tls, account, sandbox };
+                let start = Start { socket: copy, child: theirs, parent, client, offer, tls, account, sandbox };
                 gate::run(start, blocked, work)
             }
             Forked::Parent(pid) => {
@@ -175,7 +177,7 @@ impl Gate {
         client: &mut Client,
         authenticator: &mut dyn Authenticator,
         overseer: &mut dyn Overseer,
-    ) -> Attended {
+    ) -> End {
         let mut accepted: Option<Account> = None;
         let mut failures = 0;
         let wrong = loop {
@@ -187,8 +189,14 @@ impl Gate {
                 }
                 Heard::Message(FromGate::From(_)) => break "an address that nobody asked for",
                 Heard::Message(FromGate::Login(credentials)) => {
-                    if self.awaits_address || accepted.is_some() || failures >= limits::FAILED_LOGINS {
-                        break "a login that it may not ask for";
+                    if self.awaits_address {
+                        break "a login before an address";
+                    }
+                    if accepted.is_some() {
+                        break "a second login";
+                    }
+                    if failures >= limits::FAILED_LOGINS {
+                        break "a login after too many";
                     }
                     let (authenticator, overseer, stop) = (&mut *authenticator, &mut *overseer, self.stop.clone());
                     let mut delayed = Delayed { authenticator, overseer, stop };
@@ -202,14 +210,14 @@ impl Gate {
                     // It has nothing more to do, and must be gone before anybody else speaks on this socket.
                     Some(account) => {
                         self.end();
-                        return Attended::LoggedIn(account, crossing);
+                        return End::LoggedIn(account, crossing);
                     }
                     None => break "a client who has not logged in",
                 },
                 Heard::Message(FromGate::Ended(Ended { reason, ending })) => {
                     self.end();
                     client.log_end(&reason);
-                    return Attended::Ended(ending);
+                    return End::Ended(ending);
                 }
                 Heard::Nothing => {
                     let host = client.peer.host();
@@ -219,7 +227,7 @@ impl Gate {
                         }
                         _ => log!(Level::Error, "gate process ended without a word host=[{host}]"),
                     }
-                    return Attended::Crashed;
+                    return End::Crashed;
                 }
                 Heard::Wrong(what) => break what,
             };
@@ -228,7 +236,7 @@ impl Gate {
         };
         log!(Level::Error, "gate process was ended since it sent {wrong} host=[{}]", client.peer.host());
         self.end();
-        Attended::Crashed
+        End::Crashed
     }
 
     fn hear(&mut self) -> Heard {
@@ -272,7 +280,7 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::{Config, Facts, Settings};
+    use super::super::config::{Config, Facts, Sandbox, Settings};
     use super::super::listener::Protocol;
     use super::*;
     use crate::auth::{Credentials, Peer};
@@ -281,6 +289,7 @@ mod tests {
     use crate::types::Secret;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     /// What a gate that was taken over can try: it is shut in as the real one, and has what that has.
     struct Hostile {
@@ -355,22 +364,39 @@ mod tests {
         Service::new(&config).unwrap()
     }
 
-    /// What the child makes of a gate that does this: the account, if it goes on with one; and what the client sees to the end.
-    fn attended(work: gate::Work) -> (Option<String>, Vec<u8>) {
+    /// What the child makes of a gate that does this.
+    #[derive(PartialEq, Eq, Debug)]
+    struct Attended {
+        /// The account with which it goes on.
+        account: Option<String>,
+        /// What the client sees to the end.
+        seen: Vec<u8>,
+        /// The log, without process numbers.
+        log: Vec<String>,
+    }
+
+    fn ended(reason: &str) -> Ended {
+        Ended { reason: reason.to_owned(), ending: Ending::InOrder }
+    }
+
+    fn attended(work: gate::Work) -> Attended {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let connection = OwnedFd::from(theirs);
         let mut client = Client::new(Peer::default(), Protocol::Imap);
         let service = service();
         // In a process of its own: other tests have signals and children too.
         let (told, tell) = socket::message_pair().unwrap();
+        let (logged, stderr) = UnixStream::pair().unwrap();
         let child = match process::fork().unwrap() {
             Forked::Child => {
+                process::redirect_standard_error(&stderr).unwrap();
+                log::open(log::Sink::Stderr, Level::Info);
                 let blocked = signal::block().unwrap();
                 let gate = Gate::open(&connection, &client, &service, None, blocked, work).unwrap();
                 let pid = gate.pid;
                 let account = match gate.attend(&mut client, &mut OneUser, &mut Patient) {
-                    Attended::LoggedIn(account, _) => account.name,
-                    Attended::Ended(_) | Attended::Crashed => String::new(),
+                    End::LoggedIn(account, _) => account.name,
+                    End::Ended(_) | End::Crashed => String::new(),
                 };
                 // It is gone, whatever it did.
                 assert!(!crate::sys::lock::process_lives(pid.to_string().parse().unwrap()));
@@ -379,14 +405,16 @@ mod tests {
             }
             Forked::Parent(child) => child,
         };
-        drop((connection, tell));
+        drop((connection, tell, stderr));
         let mut name = [0; 100];
         let length = socket::receive(&told, &mut name).unwrap();
         assert_eq!(process::wait_for(child).unwrap(), process::Ended::Exit(0));
         let mut seen = Vec::new();
         ours.read_to_end(&mut seen).unwrap();
         let name = String::from_utf8(name[..length].to_vec()).unwrap();
-        ((!name.is_empty()).then_some(name), seen)
+        let log = std::io::read_to_string(logged).unwrap();
+        let log = log.lines().map(|line| line.split_once("]: ").map_or(line, |(_, said)| said).to_owned()).collect();
+        Attended { account: (!name.is_empty()).then_some(name), seen, log }
     }
 
     #[test]
@@ -394,7 +422,7 @@ mod tests {
         if !is_root() {
             return;
         }
-        let (account, seen) = attended(|start| {
+        let attended = attended(|start| {
             let gate = Hostile::new(start);
             let answers = [gate.log_in("al", "wrong"), gate.log_in("al", "right")];
             if answers == [Some(Answer::No(crate::auth::Refusal::Failed)), Some(Answer::Yes)] {
@@ -402,7 +430,8 @@ mod tests {
                 gate.cross();
             }
         });
-        assert_eq!((account.as_deref(), &seen[..]), (Some("al"), &b"x"[..]));
+        assert_eq!((attended.account.as_deref(), &attended.seen[..]), (Some("al"), &b"x"[..]));
+        assert_eq!(attended.log, [""; 0]);
     }
 
     /// Each is ended, its client goes on with nobody's mail, and it could do nothing else.
@@ -412,19 +441,19 @@ mod tests {
             return;
         }
         let works: &[(&str, gate::Work)] = &[
-            ("a crossing before login", |start| Hostile::new(start).cross()),
-            ("a crossing after a failure", |start| {
+            ("process was ended since it sent a client who has not logged in", |start| Hostile::new(start).cross()),
+            ("process was ended since it sent a client who has not logged in", |start| {
                 let gate = Hostile::new(start);
                 let _ = gate.log_in("al", "wrong");
                 gate.cross();
             }),
-            ("a second login", |start| {
+            ("process was ended since it sent a second login", |start| {
                 let gate = Hostile::new(start);
                 let _ = gate.log_in("al", "right");
                 let _ = gate.log_in("al", "right");
                 gate.cross();
             }),
-            ("a login after too many failures", |start| {
+            ("process was ended since it sent a login after too many", |start| {
                 let gate = Hostile::new(start);
                 for _ in 0..limits::FAILED_LOGINS {
                     let _ = gate.log_in("al", "wrong");
@@ -432,33 +461,180 @@ mod tests {
                 let _ = gate.log_in("al", "right");
                 gate.cross();
             }),
-            ("no message", |start| {
+            ("process was ended since it sent what is no message", |start| {
                 let gate = Hostile::new(start);
                 gate.say(b"zzz");
                 let _ = gate.log_in("al", "right");
                 gate.cross();
             }),
-            ("too long a message", |start| {
+            ("process was ended since it sent a message that is too long", |start| {
                 let gate = Hostile::new(start);
                 gate.say(&vec![b'l'; FromGate::LONGEST + 1]);
                 let _ = gate.log_in("al", "right");
                 gate.cross();
             }),
-            ("a child's answer", |start| {
+            ("process was ended since it sent what is no message", |start| {
                 let gate = Hostile::new(start);
                 gate.say(&Answer::Yes.octets());
                 gate.cross();
             }),
-            ("an address that nobody asked for", |start| {
+            ("process was ended since it sent an address that nobody asked for", |start| {
                 let gate = Hostile::new(start);
                 gate.say(&FromGate::from(std::net::SocketAddr::from(([192, 0, 2, 7], 1))).unwrap());
                 let _ = gate.log_in("al", "right");
                 gate.cross();
             }),
-            ("silence", |start| drop(Hostile::new(start))),
+            ("process ended without a word", |start| drop(Hostile::new(start))),
         ];
         for (what, work) in works {
-            assert_eq!(attended(*work), (None, Vec::new()), "{what}");
+            assert_ended(*work, what);
         }
+    }
+
+    /// It ends with this one line, and nobody is let in.
+    #[track_caller]
+    fn assert_ended(work: gate::Work, what: &str) {
+        let log = vec![format!("gate {what} host=[-]")];
+        assert_eq!(attended(work), Attended { account: None, seen: Vec::new(), log });
+    }
+
+    /// The kernel ends each, and the child says so once.
+    #[test]
+    fn a_gate_that_tries_what_it_may_not_is_killed_and_logged_once() {
+        if !is_root() || privilege::check_sandbox(Sandbox::Require).is_err() {
+            return;
+        }
+        let works: &[gate::Work] = &[
+            |start| {
+                let gate = Hostile::new(start);
+                let _ = std::fs::read("/etc/passwd");
+                gate.say(&FromGate::ended(&ended("read a file")).unwrap());
+            },
+            |start| {
+                let gate = Hostile::new(start);
+                let _ = std::os::unix::process::CommandExt::exec(&mut std::process::Command::new("/bin/true"));
+                gate.say(&FromGate::ended(&ended("ran a program")).unwrap());
+            },
+            |start| {
+                let gate = Hostile::new(start);
+                let _ = std::net::UdpSocket::bind("127.0.0.1:0");
+                gate.say(&FromGate::ended(&ended("made a socket")).unwrap());
+            },
+            |start| {
+                let gate = Hostile::new(start);
+                let _ = process::fork();
+                gate.say(&FromGate::ended(&ended("made a process")).unwrap());
+            },
+            |start| {
+                let parent = start.parent;
+                let gate = Hostile::new(start);
+                process::kill(parent);
+                gate.say(&FromGate::ended(&ended("sent a signal")).unwrap());
+            },
+            |start| {
+                let gate = Hostile::new(start);
+                let _ = crate::sys::credentials::become_user(1, 1, &[]);
+                gate.say(&FromGate::ended(&ended("became another")).unwrap());
+            },
+            // Logged in before, it gets no further.
+            |start| {
+                let gate = Hostile::new(start);
+                let _ = gate.log_in("al", "right");
+                let _ = std::fs::read("/etc/passwd");
+                gate.cross();
+            },
+        ];
+        for work in works {
+            // SIGSYS
+            assert_ended(*work, "process was killed by signal 31");
+        }
+    }
+
+    /// Anything that a gate could say, in any order: nobody is let in but by a right password, as the first thing that is right, and a crossing behind it.
+    #[test]
+    fn whatever_a_gate_says_only_a_right_password_lets_a_client_in() {
+        if !is_root() {
+            return;
+        }
+        static SEED: AtomicU64 = AtomicU64::new(0);
+        let mut let_in = 0;
+        for seed in 1..=60 {
+            SEED.store(seed, Ordering::SeqCst);
+            let attended = attended(|start| {
+                let gate = Hostile::new(start);
+                let messages = at_random(SEED.load(Ordering::SeqCst));
+                let verdict = [if lets_in(&messages) { b'y' } else { b'n' }];
+                // First: it may be killed at any word.
+                let _ = (&gate.socket).write_all(&verdict);
+                for message in messages {
+                    gate.say(&message);
+                    // Who goes without hearing the answer is not heard either.
+                    if let Some(FromGate::Login(_)) = FromGate::parse(Zeroizing::new(message)) {
+                        let _ = socket::receive(&gate.child, &mut [0; Answer::LONGEST]);
+                    }
+                }
+            });
+            let expected = attended.seen == b"y";
+            assert!(expected || attended.seen == b"n", "{seed}: {attended:?}");
+            assert_eq!(attended.account.is_some(), expected, "{seed}: {attended:?}");
+            assert_eq!(attended.log.len(), usize::from(!expected), "{seed}: {attended:?}");
+            let_in += u32::from(expected);
+        }
+        assert!((5..55).contains(&let_in), "{let_in} of 60");
+    }
+
+    /// Messages, right ones and damaged ones.
+    fn at_random(seed: u64) -> Vec<Vec<u8>> {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut dice = move |sides: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 20) as usize % sides
+        };
+        let right = |password: &str| {
+            let credentials = Credentials { user: "al".to_owned(), password: Secret::new(password.into()) };
+            FromGate::login(&credentials).unwrap().to_vec()
+        };
+        let crossing = [&b"c\0\x01t\0"[..], &[0; 8 + 8 + 4]].concat();
+        (0..2 + dice(5))
+            .map(|at| {
+                // As often as not what is right in its place.
+                let mut message = match dice(18) {
+                    0..9 if at == 0 => right("right"),
+                    0..9 if at == 1 => crossing.clone(),
+                    0..5 => right("right"),
+                    5..9 => right("wrong"),
+                    9..15 => crossing.clone(),
+                    15 => FromGate::ended(&ended("x")).unwrap().to_vec(),
+                    _ => (0..1 + dice(40)).map(|_| dice(256) as u8).collect(),
+                };
+                if dice(6) == 0 {
+                    let at = dice(message.len());
+                    match dice(3) {
+                        0 => message[at] ^= 1 << dice(8),
+                        1 => message.truncate(at.max(1)),
+                        _ => message.extend(std::iter::repeat_n(0, 1 + at)),
+                    }
+                }
+                message
+            })
+            .collect()
+    }
+
+    /// What must come of it.
+    fn lets_in(messages: &[Vec<u8>]) -> bool {
+        let (mut accepted, mut failures) = (false, 0);
+        for message in messages {
+            match FromGate::parse(Zeroizing::new(message.clone())) {
+                Some(FromGate::Login(credentials)) if !accepted && failures < limits::FAILED_LOGINS => {
+                    accepted = OneUser.authenticate(&credentials, &Peer::default()).is_ok();
+                    failures += u32::from(!accepted);
+                }
+                Some(FromGate::Crossing(_)) => return accepted,
+                _ => return false,
+            }
+        }
+        false
     }
 }

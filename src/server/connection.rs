@@ -3,6 +3,7 @@
 
 use super::accept;
 use super::config::{Config, Passwords, Place, Sandbox, Storage};
+use super::delay::Delayed;
 use super::listener::Protocol;
 use super::privilege;
 use super::reports::Overseer;
@@ -10,7 +11,7 @@ use super::source::Networks;
 use crate::auth::demo::Demo;
 use crate::auth::pam::Pam;
 use crate::auth::passwd_file::{PasswdFile, PasswdFileApart};
-use crate::auth::{Account, Accounts, Authenticator, Credentials, Peer, Recorded, Refusal};
+use crate::auth::{Account, Accounts, Authenticator, Peer, Recorded};
 use crate::limits;
 use crate::log::{Level, Quoted, log};
 use crate::session::capabilities::Withheld;
@@ -20,7 +21,6 @@ use crate::session::{Greeting, Session, SessionOptions, refuse};
 use crate::storage::maildir::{self, IndexPlace, MaildirOptions};
 use crate::storage::memory::MemoryServer;
 use crate::storage::{MailStore, StoreError};
-use crate::sys::poll::{Watch, poll};
 use crate::sys::socket;
 use crate::sys::user::{self, Unprivileged};
 use crate::transport::tls::TlsConfig;
@@ -28,7 +28,7 @@ use crate::transport::wait::Stop;
 use crate::transport::{Stream, proxy};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -376,80 +376,122 @@ fn secured(stream: Stream, protocol: Protocol, tls: Option<&TlsConfig>) -> io::R
     }
 }
 
-/// An authenticator whose failures all take the time that the overseer says, whatever was wrong: here, where passwords
-/// are checked, so that nobody else has to wait.
-pub struct Delayed<'a, A> {
-    pub authenticator: A,
-    pub overseer: &'a mut dyn Overseer,
-    /// Ends a delay.
-    pub stop: Stop,
-}
-
-impl<A: Authenticator> Authenticator for Delayed<'_, A> {
-    fn authenticate(&mut self, credentials: &Credentials, peer: &Peer) -> Result<Account, Refusal> {
-        let began = Instant::now();
-        let result = self.authenticator.authenticate(credentials, peer);
-        let delay = match result {
-            Ok(_) => return result,
-            // An outage of ours is nobody's offence.
-            Err(Refusal::Unavailable) => limits::TIME_OF_FAILURE,
-            Err(Refusal::Failed | Refusal::Expired) => self.overseer.failed(),
-        };
-        let mut stop: Vec<Watch<'_>> = self.stop.0.iter().map(|stop| Watch::input(stop.as_fd())).collect();
-        if poll(&mut stop, Some(began + delay)).is_err() {
-            std::thread::sleep(delay.saturating_sub(began.elapsed()));
-        }
-        result
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::config::{Facts, Settings};
     use super::*;
-    use crate::auth::demo::Demo;
-    use crate::types::Secret;
-    use std::io::Write;
-    use std::net::IpAddr;
+    use crate::auth::UnixAccount;
+    use crate::sys::credentials;
+    use crate::sys::process::{self, Ended, Forked};
+    use std::fs;
+    use std::net::{TcpListener, UdpSocket};
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
     use std::os::unix::net::UnixStream;
-    use std::sync::Arc;
-    use std::time::Duration;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
 
-    /// Counts failures, and lets them take so long.
-    struct Notes(u32, Duration);
+    /// A user with mail, another whose mail everybody may read, and the server's files: only what shuts a session in keeps it from them.
+    struct Place {
+        here: tempfile::TempDir,
+        server: TcpListener,
+    }
 
-    impl Overseer for Notes {
-        fn from(&mut self, _client: IpAddr) -> Result<(), String> {
-            Ok(())
+    const UID: u32 = 54321;
+
+    impl Place {
+        fn new() -> Self {
+            let place = Self { here: tempfile::tempdir().unwrap(), server: TcpListener::bind("127.0.0.1:0").unwrap() };
+            for directory in
+                ["", "al", "al/Maildir", "al/Maildir/cur", "al/Maildir/new", "al/Maildir/tmp", "bo", "bo/cur"]
+            {
+                let path = place.at(directory);
+                let _ = fs::create_dir(&path);
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+                chown(&path, Some(UID), Some(UID)).unwrap();
+            }
+            for file in ["al/Maildir/cur/1:2,", "al/.profile", "bo/cur/1:2,", "key"] {
+                fs::write(place.at(file), "text").unwrap();
+                chown(place.at(file), Some(UID), Some(UID)).unwrap();
+            }
+            place
         }
 
-        fn failed(&mut self) -> Duration {
-            self.0 += 1;
-            self.1
+        fn at(&self, path: &str) -> PathBuf {
+            self.here.path().join(path)
         }
 
-        fn logged_in(&mut self, _user: &str) -> bool {
-            true
+        /// How a session ends in which this is done as the daemon does it.
+        fn session(&self, act: fn(&Self) -> io::Result<()>) -> Ended {
+            let mut settings = Settings::default();
+            for (name, value) in [("fork", ""), ("storage", "maildir"), ("sandbox", "on")] {
+                settings.add(name, value.to_owned(), String::new());
+            }
+            let config = Config::new(&settings, Facts { is_root: true, has_connection: false }).unwrap();
+            let service = Service::new(&config).unwrap();
+            let unix = Some(UnixAccount { uid: UID, gid: UID, home: self.at("al") });
+            let account = Account { name: "al".to_owned(), unix };
+            match process::fork().unwrap() {
+                Forked::Child => {
+                    let ready = privilege::become_user(&account).is_ok();
+                    let store = service.open_shut_in(&account);
+                    let code = match store {
+                        Ok(Ok(_)) if ready => match act(self) {
+                            Ok(()) => DONE,
+                            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => REFUSED,
+                            Err(_) => 2,
+                        },
+                        _ => 3,
+                    };
+                    process::exit_now(code)
+                }
+                Forked::Parent(child) => process::wait_for(child).unwrap(),
+            }
         }
     }
 
+    const DONE: i32 = 0;
+    const REFUSED: i32 = 1;
+    /// SIGSYS
+    const KILLED: Ended = Ended::Signal(31);
+
+    type Act = fn(&Place) -> io::Result<()>;
+
     #[test]
-    fn a_failed_login_takes_the_time_that_it_is_told() {
-        let mut notes = Notes(0, Duration::from_millis(100));
-        let (mut stopper, stop) = UnixStream::pair().unwrap();
-        let stop = Stop(Some(Arc::new(stop.into())));
-        let mut authenticator = Delayed { authenticator: Demo, overseer: &mut notes, stop };
-        let mut check = |password: &str| {
-            let began = Instant::now();
-            let password = Secret::new(password.as_bytes().to_vec());
-            let credentials = Credentials { user: "test".to_owned(), password };
-            let result = authenticator.authenticate(&credentials, &Peer::default());
-            (result.is_ok(), began.elapsed() >= Duration::from_millis(100))
-        };
-        assert_eq!(check("wrong"), (false, true));
-        assert_eq!(check("test"), (true, false));
-        // A server that goes down waits for no failure.
-        stopper.write_all(b"x").unwrap();
-        assert_eq!(check("wrong"), (false, false));
-        assert_eq!(notes.0, 2);
+    fn a_session_that_was_taken_over_has_its_users_mail_and_nothing_else() {
+        if !credentials::is_root() || privilege::check_sandbox(Sandbox::Require).is_err() {
+            return;
+        }
+        let place = Place::new();
+        let own: &[(&str, Act)] = &[
+            ("read a message", |place| fs::read(place.at("al/Maildir/cur/1:2,")).map(drop)),
+            ("store one", |place| fs::write(place.at("al/Maildir/tmp/2"), "x")),
+            ("make a folder", |place| fs::create_dir(place.at("al/Maildir/.x"))),
+        ];
+        let refused: &[(&str, Act)] = &[
+            ("read what everybody may", |_| fs::read("/etc/passwd").map(drop)),
+            ("read another's mail", |place| fs::read(place.at("bo/cur/1:2,")).map(drop)),
+            ("list another's mail", |place| fs::read_dir(place.at("bo/cur")).map(drop)),
+            ("write another's mail", |place| fs::write(place.at("bo/cur/2"), "x")),
+            ("remove another's mail", |place| fs::remove_file(place.at("bo/cur/1:2,"))),
+            ("read a key of the server", |place| fs::read(place.at("key")).map(drop)),
+            ("write what a shell runs", |place| fs::write(place.at("al/.profile"), "x")),
+            ("make a link", |place| symlink(place.at("bo"), place.at("al/Maildir/.bo"))),
+            ("look into itself", |_| fs::read("/proc/self/maps").map(drop)),
+            ("connect", |place| TcpStream::connect(place.server.local_addr()?).map(drop)),
+            ("send a packet", |_| UdpSocket::bind("127.0.0.1:0").map(drop)),
+            ("speak to the log", |_| UnixStream::connect("/dev/log").map(drop)),
+            ("make a process", |_| process::fork().map(drop)),
+        ];
+        let killed: &[(&str, Act)] = &[
+            ("run a program", |_| Err(Command::new("/bin/true").exec())),
+            ("become another", |_| credentials::become_user(UID + 1, UID + 1, &[])),
+        ];
+        let acts = [(own, Ended::Exit(DONE)), (refused, Ended::Exit(REFUSED)), (killed, KILLED)];
+        for (acts, expected) in acts {
+            for (what, act) in acts {
+                assert_eq!(place.session(*act), expected, "{what}");
+            }
+        }
+        assert_eq!(fs::read_to_string(place.at("bo/cur/1:2,")).unwrap(), "text");
     }
 }

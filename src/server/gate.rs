@@ -14,6 +14,7 @@ use crate::limits;
 use crate::log;
 use crate::session::login::{Ended, Ending, LoginOutcome};
 use crate::sys::poll::{Watch, poll};
+use crate::sys::process::Pid;
 use crate::sys::signal::Blocked;
 use crate::sys::user::Unprivileged;
 use crate::sys::{process, sandbox, socket};
@@ -30,7 +31,9 @@ const TIME_AROUND_CHECK: Duration = Duration::from_secs(30);
 /// What a gate is started with.
 pub struct Start<'a> {
     pub socket: OwnedFd,
+    /// The way to the child, which has forked this process.
     pub child: OwnedFd,
+    pub parent: Pid,
     pub client: &'a Client,
     pub offer: &'a Offer,
     pub tls: Option<Tls>,
@@ -51,7 +54,7 @@ pub fn run(start: Start<'_>, blocked: Blocked, work: Work) -> ! {
         process::silence_standard_streams()?;
         privilege::become_nobody(start.account)?;
         // Behind the change of identity, which takes it away.
-        process::die_with_parent();
+        process::die_with_parent(start.parent);
         drop(blocked);
         work(start);
         Ok(())

@@ -273,4 +273,65 @@ mod tests {
             Ok(())
         });
     }
+
+    /// Right messages that are damaged, and octets that were never right: what is understood is within its limits and says the same when it is said again.
+    #[test]
+    fn of_thousands_of_messages_none_is_more_than_it_may_be() {
+        let crossing = [&b"c\0\x01t\0"[..], &[0; 20]].concat();
+        let right = [
+            login("al", b"secret").to_vec(),
+            login("", b"").to_vec(),
+            crossing,
+            b"e\0reason".to_vec(),
+            b"f\0\x01abcd".to_vec(),
+        ];
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut dice = |sides: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 20) as usize % sides
+        };
+        let mut understood = [0; 5];
+        for _ in 0..5_000 {
+            let mut octets = match dice(4) {
+                0 => (0..dice(60)).map(|_| dice(256) as u8).collect(),
+                _ => right[dice(right.len())].clone(),
+            };
+            for _ in 0..dice(4) {
+                let at = dice(octets.len() + 1);
+                match dice(4) {
+                    0 => octets.insert(at, dice(256) as u8),
+                    1 => octets.truncate(at),
+                    2 => octets.resize(octets.len() + dice(2 * FromGate::LONGEST), b'x'),
+                    _ => octets.iter_mut().skip(at).take(1).for_each(|octet| *octet ^= 1 << dice(8)),
+                }
+            }
+            let kind = match parse(&octets) {
+                Some(FromGate::Login(credentials)) => {
+                    let (user, password) = (&credentials.user, credentials.password.expose());
+                    assert!(user.len() <= LONGEST_CREDENTIAL && password.len() <= LONGEST_CREDENTIAL);
+                    assert_eq!(**FromGate::login(&credentials).as_ref().unwrap(), octets);
+                    0
+                }
+                Some(FromGate::Crossing(crossing)) => {
+                    assert!(octets.len() <= FromGate::LONGEST);
+                    let _ = crossing.open();
+                    1
+                }
+                // An octet that is no UTF-8 takes three.
+                Some(FromGate::Ended(Ended { reason, .. })) => {
+                    assert!(reason.len() <= 3 * LONGEST_REASON);
+                    2
+                }
+                Some(FromGate::From(address)) => {
+                    assert_eq!(**FromGate::from(address).as_ref().unwrap(), octets);
+                    3
+                }
+                None => 4,
+            };
+            understood[kind] += 1;
+        }
+        assert!(understood.iter().all(|&count| count > 200), "{understood:?}");
+    }
 }

@@ -20,6 +20,7 @@ mod child;
 pub mod config;
 mod connection;
 mod counts;
+mod delay;
 pub mod fsck;
 mod gate;
 mod inetd;

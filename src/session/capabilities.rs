@@ -105,6 +105,17 @@ mod tests {
         assert!(!names.iter().any(|name| name.starts_with("AUTH=") || *name == "SASL-IR"));
     }
 
+    /// A name that ends so promises that the exchange is bound to the TLS connection.
+    #[test]
+    fn no_mechanism_is_offered_that_is_bound_to_a_channel() {
+        for starttls in [false, true] {
+            for passwords in [false, true] {
+                let names = before_login(BeforeLogin { starttls, passwords }, &Withheld::default());
+                assert!(!names.iter().any(|name| name.ends_with("-PLUS")), "{names:?}");
+            }
+        }
+    }
+
     #[test]
     fn after_login_no_way_to_log_in_is_offered() {
         let names = after_login(&Withheld::default());

@@ -11,19 +11,19 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// What inetd does.
-struct Inetd {
+pub struct Inetd {
     listener: TcpListener,
     arguments: Vec<String>,
 }
 
 /// A connection and its process, which is killed when this is dropped.
-struct Served {
-    client: Talk<TcpStream>,
-    process: Child,
+pub struct Served {
+    pub client: Talk<TcpStream>,
+    pub process: Child,
 }
 
 impl Inetd {
-    fn new(run_dir: &Path, arguments: &[&str]) -> Self {
+    pub fn new(run_dir: &Path, arguments: &[&str]) -> Self {
         let all = ["--inetd", "--log", "stderr", "--run-dir", run_dir.to_str().unwrap()];
         Self {
             listener: TcpListener::bind("127.0.0.1:0").unwrap(),
@@ -32,7 +32,7 @@ impl Inetd {
     }
 
     /// A connection from 127.0.0.1 in a process of its own.
-    fn connect(&self) -> Served {
+    pub fn connect(&self) -> Served {
         self.connect_with(|socket| Stdio::from(socket.try_clone().unwrap()))
     }
 

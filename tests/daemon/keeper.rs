@@ -24,7 +24,7 @@ fn daemon(site: &Site, pairs: &[(String, String)]) -> Daemon {
 }
 
 /// The keepers that are no remains waiting to be reaped.
-fn keepers(daemon: &Daemon) -> Vec<i32> {
+pub fn keepers(daemon: &Daemon) -> Vec<i32> {
     let in_empty = |pid: &i32| {
         std::fs::read_link(format!("/proc/{pid}/root")).is_ok_and(|root| root.to_str() == Some("/run/imapd-empty"))
     };
@@ -32,7 +32,7 @@ fn keepers(daemon: &Daemon) -> Vec<i32> {
 }
 
 #[track_caller]
-fn wait_until(what: impl Fn() -> bool) {
+pub fn wait_until(what: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !what() {
         assert!(Instant::now() < deadline);

@@ -16,7 +16,7 @@ fn daemons() -> Vec<(Daemon, TempDir)> {
 }
 
 /// A daemon that forks, with one user `test` of a password file.
-fn forking(more: &[&str]) -> (Daemon, TempDir) {
+pub fn forking(more: &[&str]) -> (Daemon, TempDir) {
     let here = directory();
     let home = here.path().join("home");
     std::fs::create_dir(&home).unwrap();
