@@ -8,12 +8,13 @@ use super::certificates::Tls;
 use super::connection::{Client, Connection, Service};
 use super::gate::{self, Start};
 use super::messages::{Answer, Crossing, FromGate};
-use super::privilege;
+use super::{pam_session, privilege};
 use crate::auth::{Account, Authenticator};
 use crate::limits;
-use crate::log::{self, Level, log};
+use crate::log::{self, Level, Quoted, log};
 use crate::session::channel::Channel;
 use crate::session::{Greeting, refuse};
+use crate::storage::StoreError;
 use crate::sys::poll::{Watch, poll};
 use crate::sys::process::{self, Ended, Forked, Pid};
 use crate::sys::signal::{Blocked, Signal, Signals};
@@ -89,10 +90,28 @@ pub fn guard(
     let Some((account, crossing)) = gate.attend(&client, &mut *service.authenticator()) else { return };
     // A keeper of this connection alone ends with the gate.
     process::wait_for_all();
-    if let Err(error) = privilege::become_user(&account) {
-        return log!(Level::Error, "cannot become the user user={}: {error}", client.shown(&account));
+    let refused = if admit(&account) { None } else { Some(client.too_many_sessions(&account)) };
+    let (user, peer) = (account.clone(), client.peer.clone());
+    let serve = |refused| serve_as_user(service, client, account, crossing, socket, stop, refused);
+    let became = match &service.pam_session {
+        Some(session) if refused.is_none() => pam_session::serve_within(session, &user, &peer, serve),
+        _ => privilege::become_user(&user).map(|()| serve(refused)),
+    };
+    if let Err(error) = became {
+        log!(Level::Error, "cannot become the user user={}: {error}", Quoted(user.name.as_bytes()));
     }
-    let admitted = admit(&account);
+}
+
+/// The rest, in a process that is the user's. Somebody who is refused is told so.
+fn serve_as_user(
+    service: &Service,
+    client: Client,
+    account: Account,
+    crossing: Crossing,
+    socket: OwnedFd,
+    stop: Stop,
+    refused: Option<StoreError>,
+) {
     let store = match service.open_shut_in(&account) {
         Ok(store) => store,
         Err(error) => return log!(Level::Error, "cannot shut in a session user={}: {error}", client.shown(&account)),
@@ -104,8 +123,8 @@ pub fn guard(
         Err(error) => return log!(Level::Error, "a connection did not cross user={}: {error}", client.shown(&account)),
     };
     let greeting = Greeting::LoggedIn(tag);
-    if !admitted {
-        return refuse(channel, &greeting, &client.too_many_sessions(&account));
+    if let Some(error) = refused {
+        return refuse(channel, &greeting, &error);
     }
     service.run(channel, store, account, client, greeting);
 }

@@ -6,6 +6,7 @@ use super::listener::Protocol;
 use super::privilege;
 use crate::auth::demo::Demo;
 use crate::auth::pam::Pam;
+use crate::auth::pam_session::PamSession;
 use crate::auth::passwd_file::{PasswdFile, PasswdFileApart};
 use crate::auth::{Account, Accounts, Authenticator, Peer, Recorded};
 use crate::limits;
@@ -35,6 +36,8 @@ pub struct Service {
     index_path: Option<PathBuf>,
     memory: MemoryServer,
     pub becomes_user: bool,
+    /// What is to be open while somebody is served.
+    pub pam_session: Option<PamSession>,
     pub sandbox: Sandbox,
     pub offer: Offer,
 }
@@ -58,6 +61,10 @@ impl Service {
     /// The error is one line for the administrator.
     pub fn new(config: &Config) -> Result<Self, String> {
         let accounts = if config.becomes_user { Accounts::Unix { min_uid: config.min_uid } } else { Accounts::Any };
+        let pam_session = match &config.passwords {
+            Passwords::Pam { service } if config.pam_session => Some(PamSession { service: service.clone() }),
+            _ => None,
+        };
         let authentication = match &config.passwords {
             Passwords::Pam { service } => {
                 Authentication::Pam(Pam { service: service.clone(), min_uid: config.min_uid, accounts })
@@ -84,6 +91,7 @@ impl Service {
             index_path: config.index_path.clone(),
             memory: if config.demo { MemoryServer::demo() } else { MemoryServer::new() },
             becomes_user: config.becomes_user,
+            pam_session,
             sandbox: config.sandbox,
             offer: Offer { allow_cleartext: config.allow_cleartext, withheld: config.withheld.clone() },
         })

@@ -7,7 +7,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::ForkResult;
 use std::fs::File;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, RawFd};
 
 /// A process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -50,6 +50,21 @@ pub fn fork() -> io::Result<Forked> {
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: _exit has no preconditions.
     unsafe { libc::_exit(code) }
+}
+
+/// Ends this process at once, and as that one ended.
+pub fn end_like(ended: Ended) -> ! {
+    match ended {
+        Ended::Exit(code) => exit_now(code),
+        Ended::Signal(signal) => {
+            // SAFETY: the default action runs no code of this process.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+            // SAFETY: raise takes one number.
+            unsafe { libc::raise(signal) };
+            // For a signal that is blocked, or ends nobody.
+            exit_now(128 + signal)
+        }
+    }
 }
 
 /// A child that has ended and was not waited for yet, if there is one.
@@ -108,6 +123,16 @@ pub fn close_all_but(keep: &[RawFd]) {
     close_range(first, u32::MAX);
 }
 
+/// The descriptors that are open in this process.
+pub fn open_descriptors() -> io::Result<Vec<RawFd>> {
+    let listed: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    // That of the list itself is closed by now.
+    // SAFETY: F_GETFD looks at a descriptor and changes nothing.
+    Ok(listed.into_iter().filter(|&fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0).collect())
+}
+
 fn close_range(first: u32, last: u32) {
     // SAFETY: closes descriptors; the caller of `close_all_but` promises that nobody uses them.
     if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == 0 {
@@ -134,6 +159,21 @@ pub fn silence_input_and_output() -> io::Result<()> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     nix::unistd::dup2_stdin(&null)?;
     Ok(nix::unistd::dup2_stdout(&null)?)
+}
+
+/// Does this while standard error leads to /dev/null, for a library that may write there. What cannot be put aside stays where it is.
+pub fn without_standard_error<T>(work: impl FnOnce() -> T) -> T {
+    let aside = std::io::stderr().as_fd().try_clone_to_owned();
+    if aside.is_ok()
+        && let Ok(null) = File::options().write(true).open("/dev/null")
+    {
+        let _ = nix::unistd::dup2_stderr(&null);
+    }
+    let done = work();
+    if let Ok(aside) = aside {
+        let _ = nix::unistd::dup2_stderr(&aside);
+    }
+    done
 }
 
 /// Removes all environment variables but the time zone. Only while the process has one thread.

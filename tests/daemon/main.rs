@@ -17,6 +17,7 @@ mod load;
 mod log;
 mod memory;
 mod modes;
+mod pam_session;
 mod privilege;
 mod signals;
 mod tls;

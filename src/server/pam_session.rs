@@ -1,0 +1,69 @@
+//! `--pam-session`: the child stays root while a PAM session is open, and a fork of it becomes the user.
+//!
+//! The child opens the session, forks, waits, and closes the session, however the fork has ended. It has neither the client's socket nor what came from the gate
+//! meanwhile, and ends as the fork did, so that the listener, or whoever has started it, is told.
+
+use super::privilege;
+use crate::auth::pam_session::PamSession;
+use crate::auth::{Account, Peer};
+use crate::log::{self, Level, Quoted, log};
+use crate::storage::StoreError;
+use crate::sys::process::{self, Ended, Forked};
+use std::io;
+use std::os::fd::RawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Serves in a fork that is the user's, while a PAM session is open, and ends this process behind that. Where none can be opened this process becomes the user to
+/// tell the client, who is refused. An error means that this process may be anything: it must serve nobody.
+pub fn serve_within(
+    session: &PamSession,
+    account: &Account,
+    peer: &Peer,
+    serve: impl FnOnce(Option<StoreError>),
+) -> io::Result<()> {
+    log::close_descriptors();
+    let (mut serve, keeper) = (Some(serve), std::process::id());
+    let kept = privilege::take_groups(account).and_then(|()| process::open_descriptors()).and_then(|before| {
+        session.around(&account.name, peer, || match process::fork()? {
+            Forked::Child => become_session(account, &before, keeper, serve.take()),
+            Forked::Parent(child) => {
+                // Closes the client's socket, and wipes the keys.
+                serve = None;
+                Ok(process::wait_for(child).unwrap_or(Ended::Exit(1)))
+            }
+        })?
+    });
+    match kept {
+        Ok(ended) => process::end_like(ended),
+        Err(error) => {
+            log!(Level::Error, "cannot open a PAM session user={}: {error}", Quoted(account.name.as_bytes()));
+            privilege::become_user(account)?;
+            if let Some(serve) = serve {
+                serve(Some(StoreError::Io(error)));
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The fork, to its end.
+fn become_session(account: &Account, kept: &[RawFd], keeper: u32, serve: Option<impl FnOnce(Option<StoreError>)>) -> ! {
+    let served = catch_unwind(AssertUnwindSafe(|| {
+        // Modules may have left anything behind.
+        process::close_all_but(kept);
+        process::set_private_umask();
+        let became = std::env::set_current_dir("/").and_then(|()| privilege::become_user(account));
+        // Nobody else hears a signal that ends the session. Behind the change of identity, which takes it away.
+        process::die_with_parent();
+        match (became, serve) {
+            (Err(error), _) => {
+                log!(Level::Error, "cannot become the user user={}: {error}", Quoted(account.name.as_bytes()));
+            }
+            // The other one is gone already.
+            _ if std::os::unix::process::parent_id() != keeper => {}
+            (Ok(()), Some(serve)) => serve(None),
+            (Ok(()), None) => {}
+        }
+    }));
+    process::exit_now(i32::from(served.is_err()))
+}
