@@ -4,10 +4,11 @@
 //! from it inherit them.
 
 use super::Peer;
+use crate::limits;
 use crate::log::{Level, Quoted, log};
 use crate::sys::process;
 use pam_client2::conv_null::Conversation;
-use pam_client2::{Context, Flag, Session, SessionToken};
+use pam_client2::{Context, Flag, SessionToken};
 use std::io;
 
 /// Sessions of a PAM service.
@@ -21,12 +22,15 @@ impl PamSession {
     /// Does the work while a session of this user is open. Without one it is not done. Only as root, who has the user's groups already: modules add to what
     /// they find (pam_setcred(3)).
     pub fn around<T>(&self, user: &str, peer: &Peer, work: impl FnOnce() -> T) -> io::Result<T> {
-        let mut context = process::without_standard_error(|| self.start(user, peer)).map_err(io::Error::other)?;
-        // Establishes the credentials first.
-        let opened = process::without_standard_error(|| context.open_session(Flag::SILENT).map(Session::leak));
-        let token = opened.map_err(io::Error::other)?;
+        let opened = undisturbed(|| {
+            let mut context = self.start(user, peer)?;
+            // Establishes the credentials first.
+            let token = context.open_session(Flag::SILENT)?.leak();
+            Ok::<_, pam_client2::Error>((context, token))
+        });
+        let (context, token) = opened.map_err(io::Error::other)?;
         let done = work();
-        if let Err(error) = process::without_standard_error(|| close(context, token)) {
+        if let Err(error) = undisturbed(|| close(context, token)) {
             log!(Level::Error, "cannot close the PAM session user={}: {error}", Quoted(user.as_bytes()));
         }
         Ok(done)
@@ -41,6 +45,11 @@ impl PamSession {
         context.set_tty(Some("imapd"))?;
         Ok(context)
     }
+}
+
+/// Modules write to no log of ours, and take so much time and no more.
+fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
+    process::in_time(limits::TIME_OF_PAM_SESSION, || process::without_standard_error(work))
 }
 
 /// Closes the session, takes the credentials back and ends the transaction.

@@ -8,6 +8,7 @@ use nix::unistd::ForkResult;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, RawFd};
+use std::time::Duration;
 
 /// A process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -173,6 +174,19 @@ pub fn without_standard_error<T>(work: impl FnOnce() -> T) -> T {
     if let Ok(aside) = aside {
         let _ = nix::unistd::dup2_stderr(&aside);
     }
+    done
+}
+
+/// Does this, and is killed (SIGALRM) if it takes longer: for a library that may hang where nobody else can end it. Whole seconds, at least one.
+pub fn in_time<T>(time: Duration, work: impl FnOnce() -> T) -> T {
+    use nix::sys::signal::{SigSet, Signal};
+    // SAFETY: the default action runs no code of this process.
+    unsafe { libc::signal(libc::SIGALRM, libc::SIG_DFL) };
+    // Fails for no set of signals that exist.
+    let _ = SigSet::from(Signal::SIGALRM).thread_unblock();
+    nix::unistd::alarm::set(u32::try_from(time.as_secs()).unwrap_or(u32::MAX).max(1));
+    let done = work();
+    nix::unistd::alarm::cancel();
     done
 }
 

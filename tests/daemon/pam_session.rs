@@ -331,7 +331,8 @@ fn nobody_is_served_where_the_pam_session_cannot_be_opened() {
         // PAM_REINITIALIZE_CRED
         format!("auth required {}\n", module(&there, "return 0;", "return flags & 8 ? 17 : 0;")),
     );
-    for (more, seen) in [(deny, &["open_session"][..]), (credentials, &[]), (late, &["open_session", "close_session"])] {
+    for (more, seen) in [(deny, &["open_session"][..]), (credentials, &[]), (late, &["open_session", "close_session"])]
+    {
         let site = Site::new(&more);
         let mut daemon = site.daemon(&["--pam-session"]);
         let mut client = daemon.connect();
@@ -345,6 +346,41 @@ fn nobody_is_served_where_the_pam_session_cannot_be_opened() {
         assert!(!daemon.log.iter().any(|line| line.contains("Login user=")), "{:#?}", daemon.log);
         assert_eq!(site.seen(), seen.iter().map(|what| site.line(what)).collect::<String>(), "{more}");
     }
+}
+
+#[test]
+fn a_pam_session_that_cannot_be_closed_is_not_closed_twice() {
+    if !is_root() {
+        return;
+    }
+    let homes = directory();
+    // PAM_SESSION_ERR from the second of the two functions.
+    let failing = module(&homes, "return __func__[7] == 'c' ? 14 : 0;", "return 0;");
+    let site = Site::new(&format!("session required {failing}\n"));
+    let mut daemon = site.daemon(&["--pam-session"]);
+    login(&daemon, &site.user).ok("LOGOUT");
+    let line = daemon.wait_for_log("cannot close the PAM session");
+    assert!(line.contains(&format!("user={}: ", site.user.name)), "{line}");
+    daemon.wait_for_children(0);
+    site.closed();
+}
+
+/// Takes as long as the modules may take.
+#[test]
+fn a_module_that_hangs_when_a_session_is_opened_is_given_up() {
+    if !is_root() {
+        return;
+    }
+    let homes = directory();
+    let site = Site::new(&format!("session required {}\n", module(&homes, "for (;;) pause();", "return 0;")));
+    let mut daemon = site.daemon(&["--pam-session"]);
+    let mut client = daemon.connect();
+    client.stream.set_read_timeout(Some(3 * PATIENCE)).unwrap();
+    client.line();
+    client.send(&format!("x {}\r\n", site.user.login()));
+    assert_eq!(client.line(), None);
+    daemon.wait_for_log("was killed by signal 14");
+    daemon.wait_for_children(0);
 }
 
 #[test]
