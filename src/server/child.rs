@@ -2,7 +2,7 @@
 //!
 //! As root it is the monitor of its gate. It reads no octet from the client: it hears the gate's messages, which are few, has passwords checked, and kills a
 //! gate that says anything out of order. When the gate is gone it becomes the user, gives up what a session does not need, and only then looks at what has
-//! crossed.
+//! crossed. With a PAM session to be kept it stays root, and a fork of it does the latter (`pam_session`).
 
 use super::certificates::Tls;
 use super::connection::{Client, Connection, Service};
