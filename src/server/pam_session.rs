@@ -22,10 +22,11 @@ pub fn serve_within(
     serve: impl FnOnce(Option<StoreError>),
 ) -> io::Result<()> {
     log::close_descriptors();
+    let kept = process::open_descriptors()?;
     let (mut serve, keeper) = (Some(serve), std::process::id());
-    let kept = privilege::take_groups(account).and_then(|()| process::open_descriptors()).and_then(|before| {
+    let served = privilege::take_groups(account).and_then(|()| {
         session.around(&account.name, peer, || match process::fork()? {
-            Forked::Child => become_session(account, &before, keeper, serve.take()),
+            Forked::Child => become_session(account, &kept, keeper, serve.take()),
             Forked::Parent(child) => {
                 // Closes the client's socket, and wipes the keys.
                 serve = None;
@@ -33,11 +34,11 @@ pub fn serve_within(
             }
         })?
     });
-    match kept {
+    match served {
         Ok(ended) => process::end_like(ended),
         Err(error) => {
             log!(Level::Error, "cannot open a PAM session user={}: {error}", Quoted(account.name.as_bytes()));
-            privilege::become_user(account)?;
+            become_user(account, &kept)?;
             if let Some(serve) = serve {
                 serve(Some(StoreError::Io(error)));
             }
@@ -46,13 +47,19 @@ pub fn serve_within(
     }
 }
 
+/// Becomes the user in a process in which modules have run, and may have left anything behind.
+fn become_user(account: &Account, kept: &[RawFd]) -> io::Result<()> {
+    log::close_descriptors();
+    process::close_all_but(kept);
+    process::set_private_umask();
+    std::env::set_current_dir("/")?;
+    privilege::become_user(account)
+}
+
 /// The fork, to its end.
 fn become_session(account: &Account, kept: &[RawFd], keeper: u32, serve: Option<impl FnOnce(Option<StoreError>)>) -> ! {
     let served = catch_unwind(AssertUnwindSafe(|| {
-        // Modules may have left anything behind.
-        process::close_all_but(kept);
-        process::set_private_umask();
-        let became = std::env::set_current_dir("/").and_then(|()| privilege::become_user(account));
+        let became = become_user(account, kept);
         // Nobody else hears a signal that ends the session. Behind the change of identity, which takes it away.
         process::die_with_parent();
         match (became, serve) {

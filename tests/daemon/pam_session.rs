@@ -250,6 +250,15 @@ fn nobody_is_served_behind_a_keeper_of_a_pam_session_that_was_killed() {
     site.opened();
 }
 
+/// A file of pam_limits. Removed when dropped.
+struct Limits(String);
+
+impl Drop for Limits {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// Row 27.
 #[test]
 fn a_session_within_a_pam_session_is_its_users_and_the_keeper_has_no_client() {
@@ -257,11 +266,11 @@ fn a_session_within_a_pam_session_is_its_users_and_the_keeper_has_no_client() {
         return;
     }
     let site = Site::new("session required pam_limits.so\n");
-    let configuration = format!("/etc/security/limits.d/{}.conf", site.user.name);
-    std::fs::write(&configuration, format!("{0} hard nofile 200\n{0} hard data 1000000\n", site.user.name)).unwrap();
+    let limits = Limits(format!("/etc/security/limits.d/{}.conf", site.user.name));
+    std::fs::write(&limits.0, format!("{0} hard nofile 200\n{0} hard data 1000000\n", site.user.name)).unwrap();
     let daemon = site.daemon(&["--pam-session"]);
     let mut client = login(&daemon, &site.user);
-    std::fs::remove_file(&configuration).unwrap();
+    drop(limits);
     client.ok("SELECT INBOX");
     let (keeper, session) = processes(&daemon);
 
