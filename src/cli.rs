@@ -126,6 +126,7 @@ const OPTIONS: &[Opt] = &[
     switch("preauth", "serve standard input and output for the user who starts it, without login"),
     value("", "passwd-file", "FILE", "check passwords with this file instead of PAM"),
     value("", "pam-service", "NAME", "PAM service that checks passwords (imapd)"),
+    switch("pam-session", "keep a PAM session open while somebody is served; needs PAM, and --fork or --inetd as root"),
     value("", "min-uid", "UID", "refuse accounts below this uid (1000); root is always refused"),
     switch("allow-cleartext", "take passwords without TLS from other machines too"),
     repeated(

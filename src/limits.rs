@@ -128,6 +128,8 @@ pub const PENALTY_MOST: Duration = Duration::from_secs(600);
 pub const PENALIZED_SOURCES: usize = 65_536;
 /// What a password check may take, the delays of its PAM modules included.
 pub const TIME_OF_CHECK: Duration = Duration::from_secs(60);
+/// What the modules of a PAM session may take to open it, and to close it. Each that hangs would keep a connection's place for good.
+pub const TIME_OF_PAM_SESSION: Duration = Duration::from_secs(60);
 
 /// Signatures that the process of one connection may ask for: a handshake needs one, and there is one handshake.
 pub const SIGNATURES_OF_CONNECTION: u32 = 1;

@@ -3,6 +3,7 @@
 pub mod apart;
 pub mod demo;
 pub mod pam;
+pub mod pam_session;
 pub mod passwd_file;
 pub mod sasl;
 

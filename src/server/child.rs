@@ -2,21 +2,22 @@
 //!
 //! As root it is the monitor of its gate. It reads no octet from the client: it hears the gate's messages, which are few, has passwords checked, and kills a
 //! gate that says anything out of order. When the gate is gone it becomes the user, gives up what a session does not need, and only then looks at what has
-//! crossed.
+//! crossed. With a PAM session to be kept it stays root, and a fork of it does the latter (`pam_session`).
 
 use super::certificates::Tls;
 use super::connection::{Client, Connection, Service};
 use super::delay::Delayed;
 use super::gate::{self, Start};
 use super::messages::{Answer, Crossing, FromGate};
-use super::privilege;
 use super::reports::{self, Listener, Overseer};
+use super::{pam_session, privilege};
 use crate::auth::{Account, Authenticator};
 use crate::limits;
-use crate::log::{self, Level, log};
+use crate::log::{self, Level, Quoted, log};
 use crate::session::channel::Channel;
 use crate::session::login::{Ended, Ending};
 use crate::session::{Greeting, refuse};
+use crate::storage::StoreError;
 use crate::sys::poll::{Watch, poll};
 use crate::sys::process::{self, Forked, Pid};
 use crate::sys::signal::{Blocked, Signal, Signals};
@@ -31,6 +32,9 @@ use zeroize::Zeroizing;
 
 /// A gate knows its time itself. One that does not end by then is ended.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// A gate that has closed its end of the socket is about to end itself.
+const TIME_TO_END: Duration = Duration::from_secs(1);
 
 /// Serves the connection in a process that has just been forked, with all signals blocked and none caught.
 pub fn run(connection: Connection, service: &Service, tls: Option<Tls>, question: OwnedFd, blocked: Blocked) -> ! {
@@ -90,28 +94,48 @@ pub fn guard(
     };
     // A keeper of this connection alone ends with the gate.
     process::wait_for_all();
-    let user = format!("user={}", client.shown(&account));
-    if let Err(error) = privilege::become_user(&account) {
-        return fault("cannot become the user", &error, &user);
+    let refused = if overseer.logged_in(&account.name) { None } else { Some(client.too_many_sessions(&account)) };
+    let (user, peer) = (account.clone(), client.peer.clone());
+    let serve = |refused| serve_as_user(service, client, account, crossing, socket, stop, refused);
+    let became = match &service.pam_session {
+        Some(session) if refused.is_none() => pam_session::serve_within(session, &user, &peer, serve),
+        _ => privilege::become_user(&user).map(|()| serve(refused)),
+    };
+    match became {
+        Ok(()) => Ok(Ending::InOrder),
+        Err(error) => fault("cannot become the user", &error, &shown(&user)),
     }
-    let admitted = overseer.logged_in(&account.name);
+}
+
+fn shown(account: &Account) -> String {
+    format!("user={}", Quoted(account.name.as_bytes()))
+}
+
+/// The rest, in a process that is the user's. Somebody who is refused is told so.
+fn serve_as_user(
+    service: &Service,
+    client: Client,
+    account: Account,
+    crossing: Crossing,
+    socket: OwnedFd,
+    stop: Stop,
+    refused: Option<StoreError>,
+) {
     let store = match service.open_shut_in(&account) {
         Ok(store) => store,
-        Err(error) => return fault("cannot shut in a session", &error, &user),
+        Err(error) => return log!(Level::Error, "cannot shut in a session: {error} {}", shown(&account)),
     };
     // From here on whatever the client has sent can be looked at: it can do no more than the user can.
     let crossed = crossing.open().and_then(|(tag, frozen)| Ok((tag, Channel::resume(socket, frozen, stop)?)));
     let (tag, channel) = match crossed {
         Ok(crossed) => crossed,
-        Err(error) => return fault("a connection did not cross", &error, &user),
+        Err(error) => return log!(Level::Error, "a connection did not cross: {error} {}", shown(&account)),
     };
     let greeting = Greeting::LoggedIn(tag);
-    if !admitted {
-        refuse(channel, &greeting, &client.too_many_sessions(&account));
-        return Ok(Ending::InOrder);
+    if let Some(error) = refused {
+        return refuse(channel, &greeting, &error);
     }
     service.run(channel, store, account, client, greeting);
-    Ok(Ending::InOrder)
 }
 
 /// A running gate.
@@ -221,6 +245,8 @@ impl Gate {
                 }
                 Heard::Nothing => {
                     let host = client.peer.host();
+                    // One that ends by itself tells how.
+                    process::await_end(self.pid, Instant::now() + TIME_TO_END);
                     match self.end() {
                         Some(process::Ended::Signal(signal)) => {
                             log!(Level::Error, "gate process was killed by signal {signal} host=[{host}]");
@@ -272,7 +298,6 @@ impl Gate {
 
     /// How it ended; it is gone after this.
     fn end(&mut self) -> Option<process::Ended> {
-        // One that has ended by itself tells how all the same.
         process::kill(self.pid);
         process::wait_for(self.pid).ok()
     }

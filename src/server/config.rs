@@ -192,6 +192,8 @@ pub struct Config {
     /// With mail to look at.
     pub demo: bool,
     pub passwords: Passwords,
+    /// A PAM session is open while somebody is served.
+    pub pam_session: bool,
     pub min_uid: u32,
     pub allow_cleartext: bool,
     pub withheld: Withheld,
@@ -307,11 +309,20 @@ impl Config {
             None if demo => Passwords::Demo,
             None => Passwords::Pam { service: settings.one("pam-service").unwrap_or("imapd").to_owned() },
         };
+        let becomes_user = matches!(mode, Mode::Fork | Mode::Inetd) && facts.is_root && storage != Storage::Memory;
+        // A tunnel is in the session of who has opened it.
+        let pam_session = settings.has("pam-session") && mode != Mode::PreAuth;
+        if pam_session && !matches!(passwords, Passwords::Pam { .. }) {
+            return Err("--pam-session needs passwords that PAM checks".to_owned());
+        }
+        if pam_session && !becomes_user {
+            return Err("--pam-session needs --fork, or --inetd as root with --storage maildir".to_owned());
+        }
         let hosts = settings.all("host");
         Ok(Self {
             mode,
             sandbox: sandbox(settings)?,
-            becomes_user: matches!(mode, Mode::Fork | Mode::Inetd) && facts.is_root && storage != Storage::Memory,
+            becomes_user,
             hosts: if hosts.is_empty() { vec!["127.0.0.1".to_owned()] } else { hosts },
             port: settings.number("port")?.unwrap_or(if implicit_tls { 993 } else { 143 }),
             tls_port,
@@ -321,6 +332,7 @@ impl Config {
             index_path,
             demo,
             passwords,
+            pam_session,
             min_uid: settings.number("min-uid")?.unwrap_or(limits::LOWEST_UID),
             allow_cleartext: settings.has("allow-cleartext"),
             withheld: Withheld::new(&settings.all("withhold")).map_err(|error| format!("--withhold: {error}"))?,
@@ -441,6 +453,29 @@ mod tests {
         let config = config(&[("fork", ""), ("storage", "maildir")], ROOT).unwrap();
         assert!(config.becomes_user);
         assert_eq!(config.storage, Storage::Maildir(Place::Home));
+    }
+
+    #[test]
+    fn a_pam_session_needs_pam_and_a_process_that_becomes_the_user() {
+        let session = ("pam-session", "");
+        let maildir = ("storage", "maildir");
+        for mode in ["fork", "inetd"] {
+            assert!(config(&[session, (mode, ""), maildir], ROOT).unwrap().pam_session);
+            assert!(!config(&[(mode, ""), maildir], ROOT).unwrap().pam_session);
+            let file = config(&[session, (mode, ""), maildir, ("passwd-file", "f")], ROOT).unwrap_err();
+            assert_eq!(file, "--pam-session needs passwords that PAM checks");
+        }
+        for (pairs, facts) in [
+            (&[session][..], ROOT),
+            (&[session, maildir], ROOT),
+            (&[session, ("inetd", "")], ROOT),
+            (&[session, ("inetd", ""), maildir], USER),
+        ] {
+            let error = config(pairs, facts).unwrap_err();
+            assert_eq!(error, "--pam-session needs --fork, or --inetd as root with --storage maildir", "{pairs:?}");
+        }
+        // The file of a machine may say so, and a user of it open a tunnel.
+        assert!(!config(&[session, ("preauth", "")], USER).unwrap().pam_session);
     }
 
     #[test]

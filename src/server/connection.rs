@@ -10,6 +10,7 @@ use super::reports::Overseer;
 use super::source::Networks;
 use crate::auth::demo::Demo;
 use crate::auth::pam::Pam;
+use crate::auth::pam_session::PamSession;
 use crate::auth::passwd_file::{PasswdFile, PasswdFileApart};
 use crate::auth::{Account, Accounts, Authenticator, Peer, Recorded};
 use crate::limits;
@@ -40,6 +41,8 @@ pub struct Service {
     index_path: Option<PathBuf>,
     memory: MemoryServer,
     pub becomes_user: bool,
+    /// What is to be open while somebody is served.
+    pub pam_session: Option<PamSession>,
     pub sandbox: Sandbox,
     /// Whom gates become, where the process that serves a connection becomes the user. Looked up once: it takes longer than all else.
     pub unprivileged: Option<Unprivileged>,
@@ -73,6 +76,10 @@ impl Service {
     /// The error is one line for the administrator.
     pub fn new(config: &Config) -> Result<Self, String> {
         let accounts = if config.becomes_user { Accounts::Unix { min_uid: config.min_uid } } else { Accounts::Any };
+        let pam_session = match &config.passwords {
+            Passwords::Pam { service } if config.pam_session => Some(PamSession { service: service.clone() }),
+            _ => None,
+        };
         let authentication = match &config.passwords {
             Passwords::Pam { service } => {
                 Authentication::Pam(Pam { service: service.clone(), min_uid: config.min_uid, accounts })
@@ -101,6 +108,7 @@ impl Service {
             index_path: config.index_path.clone(),
             memory: if config.demo { MemoryServer::demo() } else { MemoryServer::new() },
             becomes_user: config.becomes_user,
+            pam_session,
             sandbox: config.sandbox,
             unprivileged,
             offer: Offer {
@@ -296,13 +304,10 @@ impl Client {
         self.is_near &= is_local(&self.peer);
     }
 
-    /// The account's name as the log shows it.
-    pub fn shown<'a>(&self, account: &'a Account) -> Quoted<'a> {
-        Quoted(account.name.as_bytes())
-    }
-
     /// A connection ended before anybody had logged in.
     pub fn log_end(&self, reason: &str) {
+        // By the word of a gate, which may have been taken over: it forges no field of the line.
+        let reason = reason.replace(['[', ']', '='], "?");
         log!(Level::Info, "No login host=[{}] service={} reason={reason}", self.peer.host(), self.protocol.name());
     }
 

@@ -6,6 +6,7 @@
 //!             └ child  root → user   hears its gate; then is the user's session                     child
 //!                ├ gate _imapd       TLS, the dialogue before login; in an empty directory          gate
 //!                └ pam  root         one password check                                             auth::apart
+//!             with --pam-session the child stays root, and a fork of it becomes the user            pam_session
 //! --inetd    the child with a keeper of its own, as root; else one process                          inetd, slots
 //! --preauth  the session alone, as the user who started it                                          preauth
 //! otherwise  one process, a thread for each connection                                              accept, threads
@@ -28,6 +29,7 @@ mod keeper;
 mod listener;
 mod messages;
 mod notify;
+mod pam_session;
 mod penalties;
 mod preauth;
 mod privilege;
@@ -140,6 +142,7 @@ pub fn check(config: &Config) -> Result<String, String> {
     lines.extend(config.index_path.as_ref().map(|path| format!("indexes: {}/<user>", path.display())));
     lines.push(match &config.passwords {
         _ if config.mode == Mode::PreAuth => "passwords: none".to_owned(),
+        Passwords::Pam { service } if config.pam_session => format!("passwords: PAM service {service}, with a session"),
         Passwords::Pam { service } => format!("passwords: PAM service {service}"),
         Passwords::File(path) => format!("passwords: {}", path.display()),
         Passwords::Demo => "passwords: user test, password test".to_owned(),

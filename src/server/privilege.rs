@@ -1,8 +1,8 @@
 //! Become the user for good, and find the mail that is this user's to read.
 
 use super::config::{Place, Sandbox};
-use crate::auth::Account;
 use crate::auth::apart::{Outcome, apart};
+use crate::auth::{Account, UnixAccount};
 use crate::limits;
 use crate::log::{self, Level, log};
 use crate::storage::StoreError;
@@ -20,6 +20,26 @@ const DESCRIPTORS: u64 = 256;
 /// This process is the account's user from now on, and can be nobody else again. An error means that it may be
 /// anything: it must serve nobody.
 pub fn become_user(account: &Account) -> io::Result<()> {
+    let (unix, groups) = identity(account)?;
+    credentials::become_user(unix.uid, unix.gid, &groups)?;
+    process::hide_memory();
+    process::forbid_processes()?;
+    process::limit_descriptors(DESCRIPTORS);
+    process::clear_environment();
+    Ok(())
+}
+
+/// This process stays root, in the groups of the account's user.
+pub fn take_groups(account: &Account) -> io::Result<()> {
+    let (unix, groups) = identity(account)?;
+    credentials::take_groups(unix.gid, &groups)?;
+    // The change makes a process visible again.
+    process::hide_memory();
+    Ok(())
+}
+
+/// Whom the account is to be, and in which groups.
+fn identity(account: &Account) -> io::Result<(&UnixAccount, Vec<u32>)> {
     let unix = account.unix.as_ref().ok_or_else(|| io::Error::other("the account has no uid"))?;
     // An account of a password file has the groups of the system's account of the same name and number, if there is
     // one.
@@ -27,12 +47,7 @@ pub fn become_user(account: &Account) -> io::Result<()> {
         Some(user) if user.uid == unix.uid && user.gid == unix.gid => user::groups(&account.name, unix.gid)?,
         _ => vec![unix.gid],
     };
-    credentials::become_user(unix.uid, unix.gid, &groups)?;
-    process::hide_memory();
-    process::forbid_processes()?;
-    process::limit_descriptors(DESCRIPTORS);
-    process::clear_environment();
-    Ok(())
+    Ok((unix, groups))
 }
 
 /// The root directory of processes that need no file. It is made when it is missing, as after each boot.
@@ -167,7 +182,6 @@ fn check_owner(directory: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::UnixAccount;
     use std::os::unix::fs::PermissionsExt;
 
     fn account(home: &Path) -> Account {

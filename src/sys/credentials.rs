@@ -30,6 +30,14 @@ pub fn become_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
     verify(uid, gid, groups)
 }
 
+/// The process has the user's groups from now on, and is still root: for what is done in a user's name before the process becomes the user.
+pub fn take_groups(gid: u32, groups: &[u32]) -> io::Result<()> {
+    let gid = Gid::from_raw(gid);
+    let groups: Vec<Gid> = groups.iter().map(|&group| Gid::from_raw(group)).collect();
+    setgroups(&groups)?;
+    Ok(setresgid(gid, gid, gid)?)
+}
+
 /// The process is this account of no rights from now on, in no group but the account's own. An error means that it may be anything: end it.
 pub fn become_unprivileged(uid: u32, gid: u32) -> io::Result<()> {
     if gid == 0 {

@@ -8,7 +8,8 @@ use nix::unistd::ForkResult;
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
 
 /// A process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -53,6 +54,21 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Ends this process at once, and as that one ended.
+pub fn end_like(ended: Ended) -> ! {
+    match ended {
+        Ended::Exit(code) => exit_now(code),
+        Ended::Signal(signal) => {
+            // SAFETY: the default action runs no code of this process.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+            // SAFETY: raise takes one number.
+            unsafe { libc::raise(signal) };
+            // For a signal that is blocked, or ends nobody.
+            exit_now(128 + signal)
+        }
+    }
+}
+
 /// A child that has ended and was not waited for yet, if there is one.
 pub fn reap() -> Option<(Pid, Ended)> {
     loop {
@@ -76,6 +92,17 @@ pub fn wait_for(child: Pid) -> io::Result<Ended> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Waits until a child has ended, without waiting for it as [`wait_for`] does, or until then.
+pub fn await_end(child: Pid, deadline: Instant) {
+    // SAFETY: takes two numbers, and makes a descriptor or none.
+    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, child.0.as_raw(), 0) };
+    // Linux before 5.3 has none.
+    let Some(number) = RawFd::try_from(number).ok().filter(|&number| number >= 0) else { return };
+    // SAFETY: the descriptor was just made and is nobody else's.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
+    let _ = super::poll::poll(&mut [super::poll::Watch::input(descriptor.as_fd())], Some(deadline));
 }
 
 /// Waits until this process has no children any more.
@@ -109,6 +136,16 @@ pub fn close_all_but(keep: &[RawFd]) {
     close_range(first, u32::MAX);
 }
 
+/// The descriptors that are open in this process.
+pub fn open_descriptors() -> io::Result<Vec<RawFd>> {
+    let listed: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    // That of the list itself is closed by now.
+    // SAFETY: F_GETFD looks at a descriptor and changes nothing.
+    Ok(listed.into_iter().filter(|&fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0).collect())
+}
+
 fn close_range(first: u32, last: u32) {
     // SAFETY: closes descriptors; the caller of `close_all_but` promises that nobody uses them.
     if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == 0 {
@@ -135,6 +172,34 @@ pub fn silence_input_and_output() -> io::Result<()> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     nix::unistd::dup2_stdin(&null)?;
     Ok(nix::unistd::dup2_stdout(&null)?)
+}
+
+/// Does this while standard error leads to /dev/null, for a library that may write there. What cannot be put aside stays where it is.
+pub fn without_standard_error<T>(work: impl FnOnce() -> T) -> T {
+    let aside = std::io::stderr().as_fd().try_clone_to_owned();
+    if aside.is_ok()
+        && let Ok(null) = File::options().write(true).open("/dev/null")
+    {
+        let _ = nix::unistd::dup2_stderr(&null);
+    }
+    let done = work();
+    if let Ok(aside) = aside {
+        let _ = nix::unistd::dup2_stderr(&aside);
+    }
+    done
+}
+
+/// Does this, and is killed (SIGALRM) if it takes longer: for a library that may hang where nobody else can end it. Whole seconds, at least one.
+pub fn in_time<T>(time: Duration, work: impl FnOnce() -> T) -> T {
+    use nix::sys::signal::{SigSet, Signal};
+    // SAFETY: the default action runs no code of this process.
+    unsafe { libc::signal(libc::SIGALRM, libc::SIG_DFL) };
+    // Fails for no set of signals that exist.
+    let _ = SigSet::from(Signal::SIGALRM).thread_unblock();
+    nix::unistd::alarm::set(u32::try_from(time.as_secs()).unwrap_or(u32::MAX).max(1));
+    let done = work();
+    nix::unistd::alarm::cancel();
+    done
 }
 
 /// Standard error leads to there from now on.

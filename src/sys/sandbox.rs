@@ -13,7 +13,7 @@ use landlock::{
     RulesetCreatedAttr, RulesetStatus, Scope,
 };
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{SFlag, fstat};
 use seccompiler::SeccompCmpArgLen::{Dword, Qword};
 use seccompiler::{BpfProgram, SeccompAction, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, sock_filter};
@@ -52,7 +52,9 @@ pub fn lock_up_keeper(memory: u64) -> io::Result<Lacks> {
 pub fn lock_up_session(directories: &[&Path], memory: u64) -> io::Result<Lacks> {
     hide()?;
     let mut lacks = landlock(directories, READ_BY_SESSIONS)?;
-    setrlimit(Resource::RLIMIT_DATA, memory, memory)?;
+    // The administrator may have set a lower one for this user.
+    let (soft, hard) = getrlimit(Resource::RLIMIT_DATA)?;
+    setrlimit(Resource::RLIMIT_DATA, soft.min(memory), hard.min(memory))?;
     lacks.extend(refuse(NEVER, REFUSED, REFUSED_IF)?);
     Ok(lacks)
 }

@@ -19,6 +19,7 @@ mod log;
 mod memory;
 mod modes;
 mod notices;
+mod pam_session;
 mod penalties;
 mod privilege;
 mod processes;
