@@ -417,11 +417,7 @@ fn none(found: &[String]) {
 /// tests/CHECKLIST maps threats and limits to tests; what it names is there, and no limit is left out.
 #[test]
 fn the_checklist_names_tests_that_exist_and_every_limit() {
-    let tests: BTreeSet<String> = files_below("src")
-        .into_iter()
-        .chain(files_below("tests"))
-        .flat_map(|path| read(&path).lines().filter_map(|line| after_fn(line).map(str::to_owned)).collect::<Vec<_>>())
-        .collect();
+    let tests = names_of_tests();
     let checklist = read(Path::new("tests/CHECKLIST"));
     let (mut found, mut limits) = (Vec::new(), BTreeSet::new());
     for entry in checklist.lines().filter_map(|line| line.strip_prefix("    ")) {
@@ -439,6 +435,42 @@ fn the_checklist_names_tests_that_exist_and_every_limit() {
     }
     found.extend(limits.iter().map(|name| format!("tests/CHECKLIST: there is no limit {name}")));
     none(&found);
+}
+
+/// SECURITY.md names, behind "Shown by:", the tests that show what it says.
+#[test]
+fn security_notes_name_tests_that_exist() {
+    let tests = names_of_tests();
+    let notes = read(Path::new("SECURITY.md"));
+    let lists = shown_by(&notes);
+    assert!(!lists.is_empty(), "SECURITY.md names no tests");
+    let mut found = Vec::new();
+    for list in lists {
+        if list.is_empty() {
+            found.push("SECURITY.md: nothing behind `Shown by:`".to_owned());
+        }
+        found.extend(
+            list.iter()
+                .filter(|test| !tests.contains(**test))
+                .map(|test| format!("SECURITY.md: no test is called {test}")),
+        );
+    }
+    none(&found);
+}
+
+/// What stands in backticks behind each "Shown by:", to the end of its paragraph.
+fn shown_by(notes: &str) -> Vec<Vec<&str>> {
+    let paragraphs = notes.split("Shown by:").skip(1).map(|rest| rest.split("\n\n").next().unwrap_or_default());
+    paragraphs.map(|list| list.split('`').skip(1).step_by(2).collect()).collect()
+}
+
+/// All functions that a test could be.
+fn names_of_tests() -> BTreeSet<String> {
+    files_below("src")
+        .into_iter()
+        .chain(files_below("tests"))
+        .flat_map(|path| read(&path).lines().filter_map(|line| after_fn(line).map(str::to_owned)).collect::<Vec<_>>())
+        .collect()
 }
 
 /// The name of the function that a line begins.
@@ -463,4 +495,5 @@ fn the_checks_find_what_they_look_for() {
     assert_eq!(usage_options("-p, --port PORT   port to listen on"), ["-p", "--port"]);
     assert_eq!(manual_options(".It Fl p , Fl -port Ar port"), ["-p", "--port"]);
     assert_eq!(rfcs("RFC 9051 and RFC 3501."), BTreeSet::from([3501, 9051]));
+    assert_eq!(shown_by("`x` Shown by: `a`,\n`b`.\n\n`y`\n\nShown by: `c`."), [vec!["a", "b"], vec!["c"]]);
 }
