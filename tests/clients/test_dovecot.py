@@ -7,7 +7,8 @@ import imaplib
 import os
 import re
 
-from place import ACCOUNT_PREFIX, HOST, PASSWORD, Fork, message, run, run_on_terminal, write
+import mbsync
+from place import ACCOUNT_PREFIX, HOST, PASSWORD, Fork, message, run, write
 from scenario import LocalMaildir, Scenario, expect
 
 DOVECOT = "/usr/sbin/dovecot"
@@ -121,39 +122,8 @@ class ByTurns(Scenario):
     def sync(self):
         """What `mbsync -a` did, far and near: added, flags changed, removed; the sum over all mailboxes but for those that are renamed,
         which mbsync does not follow."""
-        configuration = write(self.place.path("mbsyncrc"), f"""
-IMAPAccount server
-Host localhost
-Port {self.place.port}
-User {self.place.user}
-Pass "{self.place.password}"
-SSLType IMAPS
-CertificateFile {self.place.cert}
-Timeout 60
-
-IMAPStore far
-Account server
-
-MaildirStore near
-Path {self.place.path('local')}/
-Inbox {self.place.path('local')}/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :far:
-Near :near:
-Patterns * !{GREEK}* !Umbenannt*
-Create Near
-Expunge Both
-Sync All
-SyncState {self.place.path('mbsync-state')}/
-""")
-        output = run_on_terminal("mbsync", "-c", configuration, "-a", seconds=120,
-                                 env={**os.environ, "HOME": self.place.directory, "TERM": "vt100"})
-        # It draws its counters again and again; the last stands.
-        done = re.findall(r"[FM]: \+(\d+)/\d+ \*(\d+)/\d+ #(\d+)/\d+ +[NS]: \+(\d+)/\d+ \*(\d+)/\d+ #(\d+)/\d+", output)
-        self.assertTrue(done, output)
-        return [int(number) for number in done[-1]]
+        channel = f"Patterns * !{GREEK}* !Umbenannt*\nCreate Near"
+        return mbsync.sync(self.place, mbsync.configuration(self.place, channel))
 
     def begin(self, server, before):
         """The other server's turn: it must show what the last one showed, and mbsync must find nothing to do."""

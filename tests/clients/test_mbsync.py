@@ -4,11 +4,13 @@ import os
 import re
 import shutil
 
-from place import BINARY, Fork, message, run, run_on_terminal, write
+import mbsync
+from place import BINARY, Fork, message, run
 from scenario import LocalMaildir, Scenario, crlf, everywhere, expect, ids
 
 HERE, THERE = range(500), range(500, 1000)
 FOLDER = "Entw&APw-rfe"  # Entwürfe
+CHANNEL = f"Patterns INBOX {FOLDER} Neu\nCreate Both\nRemove None"
 
 
 def without_tuid(octets):
@@ -23,50 +25,13 @@ class Mbsync(Scenario):
         super().setUp()
         self.local = LocalMaildir(os.path.join(self.place.directory, "local", "INBOX"))
         self.local.make()
-        os.mkdir(self.place.path("state"))
-
-    def account(self):
-        place = self.place
-        ssl = {"implicit": f"SSLType IMAPS\nCertificateFile {place.cert}",
-               "starttls": f"SSLType STARTTLS\nCertificateFile {place.cert}",
-               None: "SSLType None\nAuthMechs LOGIN"}[place.tls]
-        return f"Host localhost\nPort {place.port}\nUser {place.user}\nPass \"{place.password}\"\n{ssl}"
+        os.mkdir(self.place.path("mbsync-state"))
 
     def configuration(self):
-        return write(self.place.path("mbsyncrc"), f"""
-IMAPAccount server
-{self.account()}
-Timeout 60
-
-IMAPStore far
-Account server
-
-MaildirStore near
-Path {self.place.path('local')}/
-Inbox {self.place.path('local')}/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :far:
-Near :near:
-Patterns INBOX {FOLDER} Neu
-Create Both
-Expunge Both
-Remove None
-Sync All
-SyncState {self.place.path('state')}/
-""")
+        return mbsync.configuration(self.place, CHANNEL)
 
     def sync(self):
-        """Runs mbsync; what it did to each side, as (added, flagged, removed)."""
-        return self.done(run_on_terminal("mbsync", "-c", self.configuration(), "all", seconds=240,
-                                         env={**os.environ, "HOME": self.place.directory, "TERM": "vt100"}))
-
-    def done(self, output):
-        """The last state of its counters: added, flags changed and removed, far and near."""
-        done = re.findall(r"[FM]: \+(\d+)/\d+ \*(\d+)/\d+ #(\d+)/\d+ +[NS]: \+(\d+)/\d+ \*(\d+)/\d+ #(\d+)/\d+", output)
-        self.assertTrue(done, output)
-        return [int(number) for number in done[-1]]
+        return mbsync.sync(self.place, self.configuration())
 
     def test_syncs_both_ways_and_then_has_nothing_to_do(self):
         self.local.put(HERE)
@@ -141,22 +106,21 @@ class MbsyncTunnel(Mbsync):
     def setUp(self):
         super().setUp()
         # All belongs to the user, who runs mbsync himself.
-        for name in ("local", "state"):
+        for name in ("local", "mbsync-state"):
             run("chown", "-R", self.place.user, self.place.path(name))
 
-    def account(self):
+    def configuration(self):
         empty = self.place.path("imapd.conf")
         # The tree may lie where this user cannot look.
         binary = shutil.copy(BINARY, self.place.path("imapd"))
-        return f"Tunnel \"{binary} --preauth --config {empty} -s maildir\""
+        tunnel = f"Tunnel \"{binary} --preauth --config {empty} -s maildir\""
+        return mbsync.configuration(self.place, CHANNEL, tunnel)
 
     def sync(self):
         path = self.configuration()
         os.chmod(path, 0o644)
         run("chown", "-R", self.place.user, self.place.path("local"))
-        environment = {**os.environ, "HOME": self.place.account.home, "USER": self.place.user, "TERM": "vt100"}
-        return self.done(run_on_terminal("runuser", "-u", self.place.user, "--", "mbsync", "-c", path, "all", seconds=240,
-                                         env=environment))
+        return mbsync.sync(self.place, path, "runuser", "-u", self.place.user, "--", home=self.place.account.home)
 
 
 del Mbsync
