@@ -302,11 +302,12 @@ fn thousands_of_deliveries_and_a_program_that_marks_show_no_message_gone() {
         assert!(changes.arrived.first().is_none_or(|first| told.last().is_none_or(|last| first > last)));
         told = told.union(&changes.arrived);
         flagged += changes.flags.len();
-        if ended {
+        // On a busy machine the one that marks may be the slowest.
+        if ended && flagged > EACH {
             break;
         }
     }
-    assert!(!marking.is_done() && flagged > EACH, "only {flagged} times a message was marked meanwhile");
+    assert!(!marking.is_done());
     assert_eq!(told.len(), 2 * EACH);
     assert_eq!(numbers(&told), (1..=2 * EACH as u32).collect::<Vec<_>>());
     // Some more looks while nothing changes but names.

@@ -236,7 +236,8 @@ impl MaildirMailbox {
         let first = match self.access {
             Access::ReadWrite => record.uid_next,
             Access::ReadOnly if untold.is_none() && record.in_new == record.messages => {
-                reading.entries(record.number)?.next().map_or(record.uid_next, |entry| entry.row.uid)
+                let chunk = reading.chunks(record.number)?.next().transpose()?;
+                chunk.and_then(|chunk| chunk.rows.get(0)).map_or(record.uid_next, |row| row.uid)
             }
             Access::ReadOnly => return Ok(()),
         };
@@ -623,7 +624,7 @@ impl MaildirMailbox {
     fn import_list(&mut self, before: Option<&Record>, lock: Option<&mut Lock>) -> Result<Option<Records>> {
         let Some(lock) = lock.filter(|_| self.header.is_none() && before.is_none()) else { return Ok(None) };
         let Some((mut header, records)) = courier::import(&self.folder, lock)? else { return Ok(None) };
-        header.guid = Header::new(header.uid_validity, new_guid()).guid;
+        header.provide_guid(new_guid());
         let lines = records.iter().map(|r| (r.uid, r.fields.octets(), &*r.base));
         self.list.rewrite(&self.folder.dir, &header, lines)?;
         courier::done(&self.folder);
@@ -644,7 +645,7 @@ impl MaildirMailbox {
         };
         let next = before.map_or(1, |record| record.uid_next);
         header.next_uid = header.next_uid.max(self.uid_next).max(self.list.next_uid()).max(next);
-        header.guid.get_or_insert_with(|| Header::new(header.uid_validity, new_guid()).guid.unwrap_or_default());
+        header.provide_guid(new_guid());
         header
     }
 
@@ -1079,7 +1080,7 @@ impl MaildirMailbox {
             let reading = index.read()?;
             let Some(record) = self.record(&reading)? else { return Ok(()) };
             header.next_uid = self.list.next_uid().max(record.uid_next);
-            header.guid.get_or_insert_with(|| Header::new(header.uid_validity, new_guid()).guid.unwrap_or_default());
+            header.provide_guid(new_guid());
             let entries = reading.entries(record.number)?;
             let records = entries.filter_map(|e| Some((Uid::new(e.row.uid)?, e.fields, file_name::base(e.kept))));
             self.list.rewrite(&self.folder.dir, &header, records)?;

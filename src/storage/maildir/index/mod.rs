@@ -353,7 +353,7 @@ impl Index {
         Ok(Writing { index: self, txn })
     }
 
-    /// Waits until everything is on the disk, so that it outlives the machine's next crash. For when a session idles or ends.
+    /// Waits until everything is on the disk, so that it outlives the machine's next crash. For when a session ends.
     pub fn sync(&self) {
         let Some(place) = &self.place else { return };
         if !place.written.load(Ordering::Relaxed) {

@@ -39,8 +39,14 @@ impl Header {
 
     /// A header for a list that is made anew.
     pub fn new(uid_validity: UidValidity, guid: [u8; 16]) -> Self {
-        let guid = guid.iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect();
-        Self { uid_validity, next_uid: 1, guid: Some(guid), others: Vec::new() }
+        let mut header = Self { uid_validity, next_uid: 1, guid: None, others: Vec::new() };
+        header.provide_guid(guid);
+        header
+    }
+
+    /// The mailbox has this GUID if it has none.
+    pub fn provide_guid(&mut self, guid: [u8; 16]) {
+        self.guid.get_or_insert_with(|| guid.iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect());
     }
 
     /// Always in version 3, whichever was read.
