@@ -17,6 +17,9 @@ VERSION    = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 PYTHON     = python3
 STEP       = sh tests/step
 
+# Many tests wait most of the time: more of them at once than there are processors.
+TEST_THREADS = 4
+
 # Where the development server listens.
 HOST       = 127.0.0.1
 PORT       = 10143
@@ -62,7 +65,7 @@ check: check-packages
 	@$(STEP) "clippy" $(CARGO) clippy --locked --all-targets -- -D warnings
 	@$(STEP) "manual" mandoc -Tlint man/*
 	@RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(STEP) "documentation" $(CARGO) doc --locked --no-deps --document-private-items
-	@$(STEP) "tests" --show '^ +(Running|Doc-tests) |^test result: |^ +[0-9]+ (src/|points: |commands: )' $(CARGO) test --locked
+	@RUST_TEST_THREADS=$(TEST_THREADS) $(STEP) "tests" --show '^ +(Running|Doc-tests) |^test result: |^ +[0-9]+ (src/|points: |commands: )' $(CARGO) test --locked
 	@$(STEP) "release build" $(CARGO) build --release --locked
 	@$(MAKE) --no-print-directory fuzz-each FUZZ_SECONDS=$(CHECK_SECONDS)
 	@$(STEP) "install" sh tests/install "$(BINARY)"
