@@ -108,23 +108,25 @@ impl ToStored {
 
     /// Appends the stored form of the next wire octets to `out`.
     pub fn push(&mut self, wire: &[u8], out: &mut Vec<u8>) {
-        for &octet in wire {
+        out.reserve(wire.len() + 1);
+        let mut rest = wire;
+        while let Some((&first, behind)) = rest.split_first() {
             if self.held_cr {
-                if octet != b'\n' || self.cr_before {
+                if first != b'\n' || self.cr_before {
                     out.push(b'\r');
                 }
-                self.held_cr = false;
-                if octet == b'\r' {
-                    (self.held_cr, self.cr_before) = (true, true);
-                    continue;
+                (self.held_cr, self.cr_before) = (first == b'\r', true);
+                if first != b'\r' {
+                    out.push(first);
                 }
-                out.push(octet);
-                self.cr_before = false;
-            } else if octet == b'\r' {
-                (self.held_cr, self.cr_before) = (true, false);
-            } else {
-                out.push(octet);
+                rest = behind;
+                continue;
             }
+            // Whole lines at once.
+            let Some(at) = memchr(b'\r', rest) else { return out.extend_from_slice(rest) };
+            out.extend_from_slice(&rest[..at]);
+            (self.held_cr, self.cr_before) = (true, false);
+            rest = &rest[at + 1..];
         }
     }
 
@@ -161,6 +163,28 @@ mod tests {
     }
 
     /// Octet by octet.
+    /// The stored form, octet by octet.
+    fn plainly_stored(wire: &[u8]) -> Vec<u8> {
+        let kept = |at: usize| {
+            let is_end = wire[at] == b'\r' && wire.get(at + 1) == Some(&b'\n');
+            !is_end || at > 0 && wire[at - 1] == b'\r'
+        };
+        (0..wire.len()).filter(|&at| kept(at)).map(|at| wire[at]).collect()
+    }
+
+    #[test]
+    fn what_is_stored_does_not_depend_on_how_it_comes() {
+        arbtest::arbtest(|u| {
+            let wire: Vec<u8> =
+                (0..u.int_in_range(0..=40)?).map(|_| u.choose(b"\r\r\n\nab").copied()).collect::<Result<_, _>>()?;
+            let (mut to_stored, mut stored) = (ToStored::new(), Vec::new());
+            wire.chunks(u.int_in_range(1..=9)?).for_each(|piece| to_stored.push(piece, &mut stored));
+            to_stored.finish(&mut stored);
+            assert_eq!(stored, plainly_stored(&wire));
+            Ok(())
+        });
+    }
+
     fn plainly(stored: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         let mut before = 0;
