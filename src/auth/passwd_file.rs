@@ -106,42 +106,36 @@ pub struct PasswdFileApart {
 impl PasswdFileApart {
     /// Reads the file. The error is one line for the administrator.
     pub fn load(path: &Path, accounts: Accounts) -> Result<Self, String> {
-        let failed = || format!("cannot read the password file {} in a process of its own", path.display());
-        match apart(|| Reply::to(&PasswdFile::load(path, accounts).map(|_| Err(Refusal::Failed)))) {
-            Ok(Outcome::Answer(octets)) => match Reply::read(&octets) {
-                Some(Reply::Unreadable(why)) => Err(why),
-                Some(_) => Ok(Self { path: path.to_owned(), accounts }),
-                None => Err(failed()),
-            },
-            Ok(Outcome::Late | Outcome::Nothing) => Err(failed()),
-            Err(error) => Err(format!("{}: {error}", failed())),
-        }
+        let this = Self { path: path.to_owned(), accounts };
+        // Nobody is looked for: only that it can be read is asked.
+        let _ = this.ask(|_| Err(Refusal::Failed))?;
+        Ok(this)
     }
 
     fn check(&self, credentials: &Credentials) -> Result<Account, Refusal> {
-        let reply = apart(|| {
-            let file = PasswdFile::load(&self.path, self.accounts);
-            Reply::to(&file.map(|file| file.check(credentials)))
-        });
-        let reply = reply.map(|outcome| match outcome {
-            Outcome::Answer(octets) => Reply::read(&octets),
-            Outcome::Late | Outcome::Nothing => None,
-        });
-        match reply {
-            Ok(Some(Reply::Is(unix))) => Ok(Account { name: credentials.user.clone(), unix }),
-            Ok(Some(Reply::IsNot(refusal))) => Err(refusal),
-            Ok(Some(Reply::Unreadable(why))) => {
+        match self.ask(|file| file.check(credentials)) {
+            Ok(found) => found.map(|unix| Account { name: credentials.user.clone(), unix }),
+            Err(why) => {
                 log!(Level::Error, "{why}");
                 Err(Refusal::Unavailable)
             }
-            Ok(None) => {
-                log!(Level::Error, "the check of a password gave no answer");
-                Err(Refusal::Unavailable)
-            }
-            Err(error) => {
-                log!(Level::Error, "cannot check a password: {error}");
-                Err(Refusal::Unavailable)
-            }
+        }
+    }
+
+    /// What is found in the file, in a process of its own. The error is one line for the administrator.
+    fn ask(
+        &self,
+        find: impl FnOnce(&PasswdFile) -> Result<Account, Refusal>,
+    ) -> Result<Result<Option<UnixAccount>, Refusal>, String> {
+        let failed = || format!("cannot read the password file {} in a process of its own", self.path.display());
+        let outcome = apart(|| Reply::to(&PasswdFile::load(&self.path, self.accounts).map(|file| find(&file))));
+        match outcome.map_err(|error| format!("{}: {error}", failed()))? {
+            Outcome::Answer(octets) => match Reply::read(&octets).ok_or_else(failed)? {
+                Reply::Is(unix) => Ok(Ok(unix)),
+                Reply::IsNot(refusal) => Ok(Err(refusal)),
+                Reply::Unreadable(why) => Err(why),
+            },
+            Outcome::Late | Outcome::Nothing => Err(failed()),
         }
     }
 }

@@ -138,7 +138,7 @@ impl Acceptor {
                 };
                 let goodbye = socket.try_clone().ok();
                 let connection = Connection::new(socket.into(), listener.protocol);
-                let address = connection.peer.address;
+                let peer = connection.peer.clone();
                 match launcher.launch(connection, certificates) {
                     Ok(None) => {}
                     Ok(Some(source)) => {
@@ -146,8 +146,7 @@ impl Acceptor {
                             .log(Fault::Dropped, &format_args!("too many connections without login: host=[{source}]"));
                     }
                     Err(Refused::Limit(why)) => {
-                        let host = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
-                        self.faults.log(Fault::Limit, &format_args!("{why}: host=[{host}]"));
+                        self.faults.log(Fault::Limit, &format_args!("{why}: host=[{}]", peer.host()));
                         if let Some(socket) = goodbye {
                             refuse(socket, listener.protocol, why);
                         }

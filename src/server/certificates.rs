@@ -2,10 +2,10 @@
 
 use super::config::Config;
 use super::keeper::{Channel, Keeper};
+use crate::auth::Peer;
 use crate::log::{Level, log};
 use crate::transport::signing::{Files, PrivateKeys};
 use crate::transport::tls::TlsConfig;
-use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -120,8 +120,8 @@ impl Certificates {
         Ok(Self { loaded: Some(Loaded { files, keys, stamps, looked: Instant::now() }) })
     }
 
-    /// What a new connection from this address gets.
-    pub fn current(&mut self, address: Option<IpAddr>) -> Option<Tls> {
+    /// What a new connection of this client gets.
+    pub fn current(&mut self, peer: &Peer) -> Option<Tls> {
         let loaded = self.loaded.as_mut()?;
         if loaded.looked.elapsed() >= LOOK_EVERY {
             loaded.looked = Instant::now();
@@ -132,7 +132,7 @@ impl Certificates {
         match &loaded.keys {
             Keys::Here(config) => Some(Tls::Here(config.clone())),
             Keys::Kept { keeper, .. } => {
-                let host = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+                let host = peer.host();
                 match keeper.as_ref()?.channel(&host) {
                     Ok(channel) => Some(Tls::Kept(channel)),
                     Err(error) => {

@@ -40,7 +40,6 @@ pub struct Service {
     pub storage: Storage,
     index_path: Option<PathBuf>,
     memory: MemoryServer,
-    pub becomes_user: bool,
     /// What is to be open while somebody is served.
     pub pam_session: Option<PamSession>,
     pub sandbox: Sandbox,
@@ -107,7 +106,6 @@ impl Service {
             storage: config.storage.clone(),
             index_path: config.index_path.clone(),
             memory: if config.demo { MemoryServer::demo() } else { MemoryServer::new() },
-            becomes_user: config.becomes_user,
             pam_session,
             sandbox: config.sandbox,
             unprivileged,
@@ -132,14 +130,20 @@ impl Service {
         warnings
     }
 
+    /// Whether the process that serves a connection becomes the user, behind a gate.
+    pub fn becomes_user(&self) -> bool {
+        self.unprivileged.is_some()
+    }
+
     /// Checks passwords, and tells the log of those that are wrong.
     pub fn authenticator(&self) -> Box<dyn Authenticator> {
-        match &self.authentication {
-            Authentication::Pam(pam) => Box::new(Recorded(pam.clone())),
-            Authentication::File(file) => Box::new(Recorded(file.clone())),
-            Authentication::FileApart(file) => Box::new(Recorded(file.clone())),
-            Authentication::Demo(demo) => Box::new(Recorded(*demo)),
-        }
+        let authenticator: Box<dyn Authenticator> = match &self.authentication {
+            Authentication::Pam(pam) => Box::new(pam.clone()),
+            Authentication::File(file) => Box::new(file.clone()),
+            Authentication::FileApart(file) => Box::new(file.clone()),
+            Authentication::Demo(demo) => Box::new(*demo),
+        };
+        Box::new(Recorded(authenticator))
     }
 
     /// The mail of this account, in the identity that this process now has.
@@ -152,21 +156,16 @@ impl Service {
 
     /// The same, and from then on this process can do nothing but work with that mail. The error is not of the mail: nobody is to be served.
     pub fn open_shut_in(&self, account: &Account) -> io::Result<Result<Box<dyn MailStore>, StoreError>> {
-        let (store, directories) = match &self.storage {
-            Storage::Memory => (Ok(self.memory.store(&account.name)), Vec::new()),
-            Storage::Maildir(place) => match self.options(place, account) {
-                Ok(options) => {
-                    let (root, index) = (options.root.clone(), options.index.clone());
-                    let store = maildir::open(options);
-                    let index = if let IndexPlace::Directory(path) = &index { Some(path.as_path()) } else { None };
-                    let directories = match &store {
-                        Ok(_) => privilege::session_directories(&root, index),
-                        Err(_) => Vec::new(),
-                    };
-                    (store, directories)
-                }
-                Err(error) => (Err(error), Vec::new()),
-            },
+        let mut directories = Vec::new();
+        let store = match &self.storage {
+            Storage::Memory => Ok(self.memory.store(&account.name)),
+            Storage::Maildir(place) => self.options(place, account).and_then(|options| {
+                let (root, index) = (options.root.clone(), options.index.clone());
+                let store = maildir::open(options)?;
+                let index = if let IndexPlace::Directory(path) = &index { Some(path.as_path()) } else { None };
+                directories = privilege::session_directories(&root, index);
+                Ok(store)
+            }),
         };
         if self.sandbox != Sandbox::Off {
             privilege::shut_in_session(&directories)?;

@@ -49,20 +49,18 @@ pub fn run(socket: OwnedFd, config: &Config, service: &Service, mut certificates
     let protocol = if config.implicit_tls { Protocol::Imaps } else { Protocol::Imap };
     let connection = Connection::new(socket, protocol);
     let mut alone = Alone { config, slot: None };
-    let address = connection.peer.address;
     // Where a proxy says from where the connection is, it counts when that has been said.
     if !service.offer.expects_proxy_header(&connection.peer)
-        && let Err(why) = alone.count(address)
+        && let Err(why) = alone.count(connection.peer.address)
     {
-        let host = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
-        log!(Level::Warning, "connection refused: {why}: host=[{host}]");
+        log!(Level::Warning, "connection refused: {why}: host=[{}]", connection.peer.host());
         accept::refuse(&connection.socket, protocol, why);
         return Ok(());
     }
-    let tls = certificates.current(address);
+    let tls = certificates.current(&connection.peer);
     // A keeper ends once nobody can ask for more.
     drop(certificates);
-    if service.becomes_user {
+    if service.becomes_user() {
         let blocked = signal::block().map_err(|error| format!("--inetd: {error}"))?;
         // How it ended is for a listener to hear.
         let _ = child::guard(connection, service, tls, blocked, &mut alone);

@@ -65,19 +65,15 @@ pub fn run(config: Config) -> Result<(), String> {
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         log!(Level::Error, "internal error at {place}; the connection ends");
     }));
+    log::open(sink(&config), Level::Info);
     // Read /etc/localtime while it can be seen: sessions have no environment, and may be shut in.
     clock::zone_at(0);
-    if config.becomes_user {
+    let certificates = if config.becomes_user {
         process::know_processor();
         tls::know_processor();
-    }
-    let certificates = match config.mode {
-        Mode::Fork | Mode::Inetd if config.becomes_user => {
-            // The keeper has no other log.
-            log::open(sink(&config), Level::Info);
-            Certificates::load_in_keeper(&config)?
-        }
-        _ => Certificates::load(&config)?,
+        Certificates::load_in_keeper(&config)?
+    } else {
+        Certificates::load(&config)?
     };
     let service = Service::new(&config)?;
     // A process of inetd has no time to try what is only told.
@@ -85,19 +81,11 @@ pub fn run(config: Config) -> Result<(), String> {
         privilege::check_sandbox(config.sandbox)?;
     }
     match config.mode {
-        Mode::PreAuth => {
-            log::open(sink(&config), Level::Info);
-            preauth::run(&service)
-        }
-        Mode::Inetd => {
-            let connection = inetd::connection()?;
-            log::open(sink(&config), Level::Info);
-            inetd::run(connection, &config, &service, certificates)
-        }
+        Mode::PreAuth => preauth::run(&service),
+        Mode::Inetd => inetd::run(inetd::connection()?, &config, &service, certificates),
         Mode::Fork | Mode::Threads => {
             let listeners = listener::open(&config)?;
             let pidfile = PidFile::write(&config)?;
-            log::open(sink(&config), Level::Info);
             for warning in service.warnings() {
                 log!(Level::Warning, "{warning}");
             }

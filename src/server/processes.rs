@@ -98,7 +98,7 @@ impl Launcher for Processes {
         if let Some(dropped) = dropped {
             self.let_go(dropped);
         }
-        let tls = certificates.current(connection.peer.address);
+        let tls = certificates.current(&connection.peer);
         match self.fork(connection, tls) {
             Ok((pid, question)) => {
                 let (question, began) = (Some(question), Instant::now());

@@ -161,7 +161,7 @@ impl Launcher for Threads {
             (slot, dropped)
         };
         let mut place = Place { shared: self.shared.clone(), slot: Some(slot), offence: None, end };
-        let tls = certificates.current(connection.peer.address).and_then(Tls::into_config);
+        let tls = certificates.current(&connection.peer).and_then(Tls::into_config);
         let (service, stop) = (self.service.clone(), self.stopped.clone());
         let thread = move || {
             // The panic hook has logged it; only this connection ends.

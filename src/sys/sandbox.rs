@@ -64,17 +64,13 @@ const READ_BY_SESSIONS: &[&str] = &["/proc/sys/kernel/random/boot_id"];
 
 /// No program gives it rights; nobody of the same user looks into it; it leaves no core; it makes no process.
 fn hide() -> io::Result<()> {
-    let (no, yes): (libc::c_ulong, libc::c_ulong) = (0, 1);
-    // SAFETY: both take one number, and zeroes behind it.
-    let failed = unsafe {
-        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, yes, no, no, no) != 0
-            || libc::prctl(libc::PR_SET_DUMPABLE, no, no, no, no) != 0
-    };
-    if failed {
+    super::process::forbid_processes()?;
+    let no: libc::c_ulong = 0;
+    // SAFETY: PR_SET_DUMPABLE takes one number, and zeroes behind it.
+    if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, no, no, no, no) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    Ok(setrlimit(Resource::RLIMIT_NPROC, 0, 0)?)
+    Ok(setrlimit(Resource::RLIMIT_CORE, 0, 0)?)
 }
 
 /// No octet is written to a file, but to the log where that is one.
